@@ -1,0 +1,288 @@
+"""The facts of a conversation.
+
+A conversation is an append-only list of `Recorded` events. Events say what happened, never what should happen next;
+model outputs are facts too, stamped with the bundle that made them. What cannot be rebuilt later (candidates, scores,
+thresholds, propensities, what was shown) is stored here, because a log without it cannot be learned from.
+
+Offsets count characters (code points) of the text they belong to. Scores and probabilities lie in 0..1.
+Events refer to each other by turn number or by message id, both unique within a conversation.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from bot.core.messages import Message, Value
+
+
+class Scored(Value):
+    """A candidate and its score."""
+
+    name: str
+    score: float
+
+
+class Entity(Value):
+    """A span of the text and what it means. `start` and `end` are character offsets, end exclusive."""
+
+    type: str
+    value: JsonValue
+    text: str
+    start: int
+    end: int
+    role: str | None = None
+    group: str | None = None
+    confidence: float = 1.0
+    extractor: str = ""
+
+
+class Hit(Value):
+    """A retrieved passage. `score` is comparable with the floor of its `Retrieved`; higher is better."""
+
+    chunk: str
+    document: str
+    title: str
+    text: str
+    score: float
+    url: str | None = None
+    answer: str | None = None
+
+
+class Started(Value):
+    """The conversation began."""
+
+    kind: Literal["started"] = "started"
+    channel: str
+    sender: str
+    program: str = ""
+
+
+class Received(Value):
+    """A message from the user; committed before it is acknowledged."""
+
+    kind: Literal["received"] = "received"
+    message: Message
+    key: str
+    channel: str
+    metadata: dict[str, JsonValue] = {}
+
+
+class Transcribed(Value):
+    """What speech recognition heard in the turn's audio."""
+
+    kind: Literal["transcribed"] = "transcribed"
+    text: str
+    language: str
+    bundle: str
+
+
+class Understood(Value):
+    """What the classifiers made of the turn's text.
+
+    `in_scope` is the probability that the text belongs to any trained intent; below `threshold` it does not count as
+    one. `source` is "model", or "payload" when the user pressed a button that we had sent.
+    """
+
+    kind: Literal["understood"] = "understood"
+    text: str
+    language: str
+    supported: bool = True
+    intents: tuple[Scored, ...] = ()
+    in_scope: float = 0.0
+    threshold: float = 0.5
+    entities: tuple[Entity, ...] = ()
+    bundle: str = ""
+    source: Literal["model", "payload"] = "model"
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the best intent may be acted on."""
+        return bool(self.intents) and self.in_scope >= self.threshold
+
+
+class Predicted(Value):
+    """The routing decision of a turn, with what else was possible."""
+
+    kind: Literal["predicted"] = "predicted"
+    action: str
+    argument: str | None = None
+    reason: str = ""
+    candidates: tuple[Scored, ...] = ()
+    propensity: float = 1.0
+
+
+class FlowEntered(Value):
+    """A flow was put on top of the stack."""
+
+    kind: Literal["flow_entered"] = "flow_entered"
+    flow: str
+    reason: Literal["trigger", "link", "call"] = "trigger"
+
+
+class FlowLeft(Value):
+    """The flow on top of the stack ended."""
+
+    kind: Literal["flow_left"] = "flow_left"
+    flow: str
+    reason: Literal["completed", "cancelled", "linked", "failed"] = "completed"
+
+
+class SlotSet(Value):
+    """A slot took a value; `None` empties it.
+
+    `step` is the flow step that did it, if any; `source` tells how the value was found. A "correction" moves the
+    flow on top of the stack back to the step that collected the slot.
+    """
+
+    kind: Literal["slot_set"] = "slot_set"
+    name: str
+    value: JsonValue = None
+    step: str | None = None
+    source: Literal["entity", "text", "intent", "payload", "action", "flow", "reset", "correction", "import"] = "flow"
+
+
+class Asked(Value):
+    """The user was asked for a slot. `attempt` counts from 1."""
+
+    kind: Literal["asked"] = "asked"
+    slot: str
+    flow: str
+    step: str
+    attempt: int = 1
+
+
+class Retrieved(Value):
+    """Passages found for the turn. `floor` is the score below which none of them may be used as an answer."""
+
+    kind: Literal["retrieved"] = "retrieved"
+    query: str
+    hits: tuple[Hit, ...]
+    floor: float
+    index: str
+
+
+class ActionRan(Value):
+    """A custom action returned or failed. `key` is the idempotency key it was given; `seconds` is wall time."""
+
+    kind: Literal["action_ran"] = "action_ran"
+    action: str
+    key: str
+    step: str | None = None
+    error: str | None = None
+    seconds: float = 0.0
+
+
+class Replied(Value):
+    """The bot said something. Not visible to the user before it is committed."""
+
+    kind: Literal["replied"] = "replied"
+    message: Message
+    step: str | None = None
+
+
+class Delivered(Value):
+    """A channel outside this process accepted a message."""
+
+    kind: Literal["delivered"] = "delivered"
+    message: str
+    channel: str
+    external: str = ""
+
+
+class Interrupted(Value):
+    """The user cut an answer short. `heard` is what had reached them."""
+
+    kind: Literal["interrupted"] = "interrupted"
+    message: str
+    heard: str
+
+
+class HandedOff(Value):
+    """A person takes over."""
+
+    kind: Literal["handed_off"] = "handed_off"
+    reason: str
+    step: str | None = None
+
+
+class Resumed(Value):
+    """The bot takes over again."""
+
+    kind: Literal["resumed"] = "resumed"
+    by: str
+
+
+class Rated(Value):
+    """Somebody judged a message of ours. `score` lies in -1..1."""
+
+    kind: Literal["rated"] = "rated"
+    message: str
+    score: float = Field(ge=-1, le=1)
+    reason: str = ""
+    by: str = "user"
+
+
+class Corrected(Value):
+    """What would have been right in an earlier turn. Fields left `None` were not judged."""
+
+    kind: Literal["corrected"] = "corrected"
+    target: int
+    intent: str | None = None
+    entities: tuple[Entity, ...] | None = None
+    reply: str | None = None
+    source: Literal["click", "reviewer", "agent", "import"] = "reviewer"
+
+
+class Failed(Value):
+    """Something broke. `detail` is for operators and holds no user data."""
+
+    kind: Literal["failed"] = "failed"
+    code: str
+    stage: str
+    detail: str = ""
+
+
+class Settled(Value):
+    """The turn is over and its outcome was made visible."""
+
+    kind: Literal["settled"] = "settled"
+    outcome: Literal["replied", "failed", "handed_off"]
+
+
+class Ended(Value):
+    """The conversation is closed; a later message opens it again."""
+
+    kind: Literal["ended"] = "ended"
+    reason: str = ""
+
+
+class Erased(Value):
+    """Tombstone: everything before this was deleted. Holds no content."""
+
+    kind: Literal["erased"] = "erased"
+    events: int
+
+
+Event = Annotated[
+    Started | Received | Transcribed | Understood | Predicted | FlowEntered | FlowLeft | SlotSet | Asked | Retrieved
+    | ActionRan | Replied | Delivered | Interrupted | HandedOff | Resumed | Rated | Corrected | Failed | Settled
+    | Ended | Erased,
+    Field(discriminator="kind"),
+]
+
+
+class Recorded(Value):
+    """An event in its place: `seq` counts from 1 without gaps within the conversation, `at` is seconds since 1970 UTC.
+
+    `turn` counts the user's messages from 1; 0 is before the first. `position` orders the whole log; the store gives
+    it, and it is 0 before that.
+    """
+
+    conversation: str
+    seq: int
+    turn: int
+    at: float
+    event: Event
+    position: int = 0

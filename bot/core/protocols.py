@@ -1,0 +1,272 @@
+"""The seams. Everything that does I/O or holds a model stands behind one of these protocols.
+
+Skills, retrievers and generators are synchronous and batch first: `run(batch)` returns one result per item, in order,
+and may be called from any one thread at a time. They know no asyncio and no store. Errors are plain Python exceptions;
+the runner wraps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from pydantic import JsonValue
+
+from bot.core.events import Entity, Event, Hit, Recorded, Scored
+from bot.core.messages import Inbound, Message
+
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out", covariant=True)
+
+
+@runtime_checkable
+class Skill(Protocol[In, Out]):
+    """A model behind one call."""
+
+    name: str
+
+    def run(self, batch: Sequence[In]) -> Sequence[Out]:
+        """One result per item, in the order of the items."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A text to understand. `now` is seconds since 1970 UTC, for "tomorrow"; `context` the latest messages, oldest first."""
+
+    text: str
+    now: float = 0.0
+    context: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """What one encoder pass gives. `intents` are ranked, probabilities sum to at most 1.
+
+    `in_scope` is the calibrated probability that any trained intent fits; `threshold` what it must reach.
+    `vector` is the unit-length sentence embedding, a float32 array of shape (dimension,); it is not stored.
+    """
+
+    text: str
+    language: str
+    supported: bool
+    intents: tuple[Scored, ...]
+    in_scope: float
+    threshold: float
+    entities: tuple[Entity, ...]
+    bundle: str
+    vector: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question for the knowledge base. `vector`, if given, is its embedding as in `Understanding`.
+
+    `filters` must all equal the chunk's metadata.
+    """
+
+    text: str
+    vector: Any = None
+    filters: Mapping[str, str] = field(default_factory=dict)
+    top: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Passages, best first, with the floor fitted on data and the index's fingerprint."""
+
+    hits: tuple[Hit, ...]
+    floor: float
+    index: str
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """Searches documents."""
+
+    def search(self, queries: Sequence[Query]) -> Sequence[Hits]:
+        """The best passages for each query, in the order of the queries."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a generator words an answer from. `passages` are the only things it may claim."""
+
+    messages: tuple[tuple[str, str], ...]
+    passages: tuple[str, ...] = ()
+    max_tokens: int = 120
+    stop: tuple[str, ...] = ()
+    temperature: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a streamed text; `done` marks the last one."""
+
+    text: str
+    done: bool = False
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Words an answer. Not consulted by `decide` before its gate has passed."""
+
+    name: str
+
+    def run(self, batch: Sequence[Prompt]) -> Sequence[str]:
+        """One text per prompt."""
+        ...
+
+    def stream(self, item: Prompt) -> Iterator[Piece]:
+        """The text of one prompt, piece by piece. Closing the iterator stops the work."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCall:
+    """A custom action's input. `key` is the same when the call is repeated after a crash: use it to do a thing once."""
+
+    name: str
+    key: str
+    conversation: str
+    sender: str
+    slots: Mapping[str, JsonValue]
+    text: str
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResult:
+    """A custom action's output: slots to set, then messages or responses (by name) to say."""
+
+    slots: Mapping[str, JsonValue] = field(default_factory=dict)
+    messages: tuple[Message | str, ...] = ()
+
+
+class ActionServer(Protocol):
+    """Runs the project's own actions."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The actions it knows."""
+        ...
+
+    async def run(self, call: ActionCall) -> ActionResult:
+        """Run one action; raises what the action raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """An earlier message with the same client id. `same` tells whether its content was the same."""
+
+    turn: int
+    seq: int
+    digest: str
+
+
+class EventStore(Protocol):
+    """The log. Every method that writes returns only when the rows would survive a power cut."""
+
+    async def append(self, conversation: str, expected_seq: int, events: Sequence[Recorded]) -> Sequence[Recorded]:
+        """Append events whose seq goes on from `expected_seq`, all or none; gives each its position.
+
+        Raises:
+            Conflict: the conversation is not at `expected_seq`, or a client message id was used before.
+            StorageUnavailable: nothing was written.
+        """
+        ...
+
+    async def read(self, conversation: str, after: int = 0, limit: int | None = None) -> Sequence[Recorded]:
+        """The events with seq above `after`, in order."""
+        ...
+
+    async def find(self, conversation: str, key: str) -> Recorded | None:
+        """The `Received` with this client message id, if any."""
+        ...
+
+    async def open_turns(self) -> Sequence[str]:
+        """Conversations with a received message that is not settled."""
+        ...
+
+    async def erase(self, conversation: str, at: float) -> int:
+        """Delete the conversation's content from every page and the WAL, leave a tombstone; the number of events gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a turn ended: "replied", "failed" or "handed_off", and all messages it showed, in order."""
+
+    turn: int
+    outcome: str
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """An acknowledged message: it is committed. `duplicate` tells that it was so before.
+
+    `settled` gives the outcome once the turn is over; it can be awaited any number of times.
+    """
+
+    conversation: str
+    seq: int
+    turn: int
+    duplicate: bool
+    settled: Callable[[], Awaitable[Outcome]]
+
+
+class Gateway(Protocol):
+    """What the dialogue manager offers to channels."""
+
+    async def submit(self, inbound: Inbound) -> Receipt:
+        """Commit a message and start its turn; returns when it is acknowledged.
+
+        Raises:
+            DuplicateMismatch: the key was used for another message.
+            Overloaded, StorageUnavailable: nothing was taken.
+        """
+        ...
+
+    async def record(self, conversation: str, event: Event) -> Recorded:
+        """Append a fact that is no message, such as a rating.
+
+        Raises:
+            NotFound: there is no such conversation.
+            IllegalHistory: the fact cannot follow.
+        """
+        ...
+
+    def follow(self, conversation: str, after: int) -> AsyncIterator[Recorded]:
+        """All events with seq above `after`, first the stored ones, then new ones as they are committed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a channel can show. Messages are degraded to text where it cannot."""
+
+    buttons: bool = True
+    images: bool = True
+    cards: bool = True
+    markdown: bool = True
+    push: bool = False
+
+
+class Channel(Protocol):
+    """A way for people to reach the bot. `open` mounts it; see `bot.server` for those that speak HTTP."""
+
+    name: str
+    capabilities: Capabilities
+
+    async def open(self, gateway: Gateway) -> None:
+        """Start taking messages."""
+        ...
+
+    async def close(self) -> None:
+        """Stop taking messages; what was acknowledged stays acknowledged."""
+        ...

@@ -1,0 +1,58 @@
+"""What `decide` can ask for. The manager performs a step and appends what happened; the core performs nothing."""
+
+from __future__ import annotations
+
+from bot.core.events import Event
+from bot.core.messages import Message, Value
+
+
+class Understand(Value):
+    """Run the classifiers over the turn's text."""
+
+    text: str
+
+
+class Transcribe(Value):
+    """Turn the turn's audio (sha256 of the blob) into text."""
+
+    blob: str
+
+
+class Retrieve(Value):
+    """Search the knowledge base."""
+
+    query: str
+
+
+class Run(Value):
+    """Run a custom action. `step` is the flow step that asked for it."""
+
+    action: str
+    step: str | None = None
+
+
+class Record(Value):
+    """Append facts that follow from the rules alone."""
+
+    events: tuple[Event, ...]
+
+
+class Say(Value):
+    """Send messages and append the facts that go with them. Messages get their ids from the manager's turn."""
+
+    messages: tuple[Message, ...]
+    step: str | None = None
+    events: tuple[Event, ...] = ()
+
+
+class Settle(Value):
+    """The turn is over: append its outcome."""
+
+    outcome: str
+
+
+class Listen(Value):
+    """Nothing to do until the user speaks."""
+
+
+Step = Understand | Transcribe | Retrieve | Run | Record | Say | Settle | Listen
