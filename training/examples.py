@@ -1,0 +1,79 @@
+"""The rows that skills are trained and measured on, as frozen values.
+
+One class per row format. Every row carries `where` (`file:line`, or the turn it came from), which takes no part in
+equality: an error can name the row's origin, and two rows with the same content are the same row. Texts are NFC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+OOS = "oos"
+"""The intent of rows that belong to no trained intent. They measure and calibrate; they are never a class."""
+
+OUTSIDE = "O"
+"""The tag of a token outside every slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntentExample:
+    """A text and its intent. `intent` is `OOS` when none fits."""
+
+    text: str
+    intent: str
+    lang: str = "en"
+    where: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotExample:
+    """A text with its slots. `tags` are BIO tags, one per token.
+
+    `text` is the original text and `offsets` the character span (start, end) of each token in it. A row that comes as
+    tokens only gets the tokens joined by single spaces (by nothing in Chinese, where a token is a character).
+    """
+
+    tokens: tuple[str, ...]
+    tags: tuple[str, ...]
+    intent: str = ""
+    lang: str = "en"
+    text: str = ""
+    offsets: tuple[tuple[int, int], ...] = ()
+    where: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        """Fill text and offsets for rows that come as tokens only."""
+        if self.text or not self.tokens:
+            return
+        gap = "" if self.lang.startswith("zh") else " "
+        offsets, position = [], 0
+        for token in self.tokens:
+            offsets.append((position, position + len(token)))
+            position += len(token) + len(gap)
+        object.__setattr__(self, "text", gap.join(self.tokens))
+        object.__setattr__(self, "offsets", tuple(offsets))
+
+
+@dataclass(frozen=True, slots=True)
+class FaqExample:
+    """A question and the id of the entry that answers it (None: no entry does)."""
+
+    text: str
+    id: str | None
+    lang: str = "en"
+    where: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """An entry of a knowledge base: an FAQ pair (`question`, `answer`) or a passage (`text` only)."""
+
+    id: str
+    text: str
+    title: str = ""
+    question: str = ""
+    answer: str = ""
+    lang: str = "en"
+
+
+Example = IntentExample | SlotExample | FaqExample
