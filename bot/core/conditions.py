@@ -4,7 +4,7 @@
     slots.order_id matches "^[0-9]{5}$"       slots.note is null       slots.size is not null
 
 Grammar, lowest binding first: `or`, `and`, `not`, comparison (`= == != < <= > >= matches`, `not matches`,
-`contains`, `is null`, `is not null`), then a value: a quoted string, a number, `true`, `false`, `null`, or `slots.NAME`.
+`contains`, `is null`, `is not null`), then a value: a quoted string, a number, `true`, `false`, `null`, `slots.NAME`.
 Evaluation never fails: comparing values of different kinds is false.
 """
 

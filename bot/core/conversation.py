@@ -6,15 +6,15 @@ holds what `decide` needs and nothing that grows with its length, so a turn cost
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
 from bot.core import events as ev
 from bot.core.errors import IllegalHistory
-from bot.core.messages import Message
+from bot.core.messages import Choice, Message
 
 Status = Literal["new", "active", "handed_off", "ended", "erased"]
 HISTORY = 6
@@ -34,29 +34,43 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One user message and what has been made of it so far."""
+    """One user message and what has been made of it so far.
+
+    `answered`: something was said that belongs to no flow step. `left`: a flow ended in this turn.
+    """
 
     number: int
     key: str
     message: Message
     text: str
-    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
     understood: ev.Understood | None = None
     predicted: ev.Predicted | None = None
     retrieved: ev.Retrieved | None = None
     failed: ev.Failed | None = None
-    handed_off: bool = False
+    action_error: str | None = None
     asked: bool = False
+    answered: bool = False
+    left: bool = False
+    handed_off: bool = False
     replies: int = 0
-    events: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A turn that was answered with "did you mean": what a click on a button will be about."""
+
+    turn: int
+    text: str
+    entities: tuple[ev.Entity, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """The state of a conversation after `seq` events.
 
-    `waiting` are received messages whose turn has not begun. `offered` are the button payloads of the last turn that
-    had buttons: only these are obeyed when they come back. `history` holds the latest (speaker, text) pairs.
+    `waiting` are received messages whose turn has not begun. `offered` are the buttons of the latest turn that had any
+    (`offered_in`): only these are obeyed when they come back. `history` holds the latest (speaker, text) pairs.
+    `misses` counts the turns in a row that found no answer. `last_flow` is the flow completed last.
     """
 
     id: str
@@ -69,14 +83,21 @@ class Conversation:
     stack: tuple[Frame, ...] = ()
     current: Turn | None = None
     waiting: tuple[Turn, ...] = ()
-    offered: tuple[str, ...] = ()
+    offered: tuple[Choice, ...] = ()
+    offered_in: int = 0
+    doubt: Doubt | None = None
     history: tuple[tuple[str, str], ...] = ()
     misses: int = 0
+    last_flow: str | None = None
 
     @property
     def top(self) -> Frame | None:
         """The flow in progress, if any."""
         return self.stack[-1] if self.stack else None
+
+
+CLARIFICATION = "utter_did_you_mean"
+"""The response whose buttons are labels for the turn it answers."""
 
 
 def evolve(conversation: Conversation, recorded: ev.Recorded) -> Conversation:
@@ -85,13 +106,10 @@ def evolve(conversation: Conversation, recorded: ev.Recorded) -> Conversation:
     Raises:
         IllegalHistory: the event cannot follow; names kind, conversation and seq.
     """
-    _check(conversation, recorded)
-    event = recorded.event
-    moved = replace(conversation, seq=recorded.seq, at=recorded.at)
-    turn = moved.current
-    if turn is not None and not isinstance(event, ev.Received):
-        moved = replace(moved, current=replace(turn, events=turn.events + 1))
-    return _apply(moved, event, recorded)
+    why = _objection(conversation, recorded)
+    if why:
+        raise IllegalHistory(recorded.event.kind, recorded.conversation, recorded.seq, why)
+    return _apply(replace(conversation, seq=recorded.seq, at=recorded.at), recorded)
 
 
 def fold(conversation: str, history: Iterable[ev.Recorded]) -> Conversation:
@@ -102,47 +120,155 @@ def fold(conversation: str, history: Iterable[ev.Recorded]) -> Conversation:
     return state
 
 
-_Refuse = Callable[[str], None]
-_NEEDS_TURN = (ev.Transcribed, ev.Understood, ev.Predicted, ev.Retrieved, ev.Settled, ev.Failed)
+_OF_A_TURN = (ev.Transcribed, ev.Understood, ev.Predicted, ev.Retrieved, ev.Settled)
 
 
-def _check(state: Conversation, recorded: ev.Recorded) -> None:
+def _objection(state: Conversation, recorded: ev.Recorded) -> str:
+    """Why the event cannot follow, or "" when it can."""
     event = recorded.event
-
-    def refuse(why: str) -> None:
-        raise IllegalHistory(event.kind, recorded.conversation, recorded.seq, why)
-
     if recorded.conversation != state.id:
-        refuse(f"it was offered to conversation {state.id!r}")
+        return f"it was offered to conversation {state.id!r}"
     if recorded.seq != state.seq + 1:
-        refuse(f"event {state.seq + 1} was expected next")
-    if isinstance(event, ev.Started | ev.Erased):
-        if isinstance(event, ev.Started) and state.status not in ("new", "erased"):
-            refuse("the conversation has started already")
-        return
-    if state.status == "new":
-        refuse("the conversation has not started")
-    if state.status == "erased":
-        refuse("the conversation was erased; only a new start may follow")
-    _check_turn(state, recorded, refuse)
+        return f"event {state.seq + 1} was expected next"
+    if isinstance(event, ev.Erased):
+        return ""
+    if isinstance(event, ev.Started):
+        return "" if state.status in ("new", "erased") else "the conversation has started already"
+    if state.status in ("new", "erased"):
+        return "the conversation has not started"
+    return _turn_objection(state, recorded)
 
 
-def _check_turn(state: Conversation, recorded: ev.Recorded, refuse: _Refuse) -> None:
+def _turn_objection(state: Conversation, recorded: ev.Recorded) -> str:
     event, turn = recorded.event, state.current
-    if isinstance(event, ev.Received):
-        if recorded.turn != state.turn + 1:
-            refuse(f"turn {state.turn + 1} was expected, found {recorded.turn}")
-    elif isinstance(event, _NEEDS_TURN) and turn is None:
-        refuse("no turn is open")
-    elif isinstance(event, ev.FlowLeft) and (state.top is None or state.top.flow != event.flow):
-        refuse(f"flow {event.flow!r} is not on top of the stack")
-    elif isinstance(event, ev.Asked) and (state.top is None or state.top.flow != event.flow):
-        refuse(f"flow {event.flow!r} is not on top of the stack")
-    elif isinstance(event, ev.Settled) and turn is not None and not _visible(turn):
-        refuse("the turn has shown the user nothing")
-    elif isinstance(event, ev.Corrected) and event.target > state.turn:
-        refuse(f"turn {event.target} has not happened")
+    if isinstance(event, ev.Received) and recorded.turn != state.turn + 1:
+        return f"turn {state.turn + 1} was expected, found {recorded.turn}"
+    if isinstance(event, _OF_A_TURN) and (turn is None or turn.number != recorded.turn):
+        return f"turn {recorded.turn} is not open"
+    if isinstance(event, ev.FlowLeft | ev.Asked) and (state.top is None or state.top.flow != event.flow):
+        return f"flow {event.flow!r} is not on top of the stack"
+    if isinstance(event, ev.Settled) and turn is not None and not turn.replies:
+        return "the turn has shown the user nothing"
+    if isinstance(event, ev.Corrected) and not 1 <= event.target <= state.turn:
+        return f"turn {event.target} has not happened"
+    return ""
 
 
-def _visible(turn: Turn) -> bool:
-    return turn.replies > 0
+def _apply(state: Conversation, recorded: ev.Recorded) -> Conversation:
+    match recorded.event:
+        case ev.Started() as event:
+            return replace(state, status="active", channel=event.channel)
+        case ev.Received() as event:
+            return _receive(state, Turn(recorded.turn, event.key, event.message, event.message.text))
+        case ev.Settled():
+            return _settle(state)
+        case ev.HandedOff() as event:
+            return _in_turn(_done(replace(state, status="handed_off"), event.step), handed_off=True)
+        case ev.Resumed():
+            return replace(state, status="active")
+        case ev.Ended():
+            return replace(state, status="ended", stack=(), slots={}, doubt=None, last_flow=None)
+        case ev.Erased():
+            return Conversation(id=state.id, seq=state.seq, turn=recorded.turn, at=state.at, status="erased")
+        case ev.FlowEntered() | ev.FlowLeft() | ev.SlotSet() | ev.Asked() | ev.ActionRan() as event:
+            return _in_flow(state, event)
+        case event:
+            return _of_turn(state, event)
+
+
+def _of_turn(state: Conversation, event: ev.Event) -> Conversation:
+    match event:
+        case ev.Transcribed():
+            return _in_turn(state, text=event.text)
+        case ev.Understood():
+            return _in_turn(state, understood=event)
+        case ev.Predicted():
+            missed = event.action in ("no_answer", "rephrase", "stay")
+            return _in_turn(replace(state, misses=state.misses + 1 if missed else 0, doubt=None), predicted=event)
+        case ev.Retrieved():
+            return _in_turn(state, retrieved=event)
+        case ev.Failed():
+            return _in_turn(state, failed=event)
+        case ev.Replied():
+            return _reply(state, event)
+        case _:  # Delivered, Interrupted, Rated, Corrected: facts for others
+            return state
+
+
+def _in_turn(state: Conversation, **changes: Any) -> Conversation:
+    return state if state.current is None else replace(state, current=replace(state.current, **changes))
+
+
+def _remember(state: Conversation, speaker: str, text: str) -> Conversation:
+    return replace(state, history=(*state.history, (speaker, text))[-HISTORY:])
+
+
+def _receive(state: Conversation, turn: Turn) -> Conversation:
+    status: Status = "active" if state.status == "ended" else state.status
+    state = replace(state, turn=turn.number, status=status)
+    if state.current is not None:
+        return replace(state, waiting=(*state.waiting, turn))
+    return _remember(replace(state, current=turn), "user", turn.text)
+
+
+def _settle(state: Conversation) -> Conversation:
+    if not state.waiting:
+        return replace(state, current=None)
+    turn, *rest = state.waiting
+    return _remember(replace(state, current=turn, waiting=tuple(rest)), "user", turn.text)
+
+
+def _reply(state: Conversation, event: ev.Replied) -> Conversation:
+    state = _remember(_done(state, event.step), "bot", event.message.text)
+    turn = state.current
+    if event.message.choices:
+        earlier = state.offered if state.offered_in == state.turn else ()
+        state = replace(state, offered=earlier + event.message.choices, offered_in=state.turn)
+    if turn is None:
+        return state
+    if event.message.name == CLARIFICATION and turn.understood:
+        state = replace(state, doubt=Doubt(turn.number, turn.text, turn.understood.entities))
+    return _in_turn(state, replies=turn.replies + 1, answered=turn.answered or event.step is None)
+
+
+def _done(state: Conversation, step: str | None) -> Conversation:
+    """The flow on top has done this step."""
+    return state if step is None else _on_top(state, last=step)
+
+
+def _on_top(state: Conversation, **changes: Any) -> Conversation:
+    if not state.stack:
+        return state
+    return replace(state, stack=(*state.stack[:-1], replace(state.stack[-1], **changes)))
+
+
+_FlowEvent = ev.FlowEntered | ev.FlowLeft | ev.SlotSet | ev.Asked | ev.ActionRan
+
+
+def _in_flow(state: Conversation, event: _FlowEvent) -> Conversation:
+    match event:
+        case ev.FlowEntered():
+            state = _done(state, event.step)
+            return replace(state, stack=(*state.stack, Frame(event.flow)))
+        case ev.FlowLeft():
+            last = event.flow if event.reason == "completed" else state.last_flow
+            return _in_turn(replace(state, stack=state.stack[:-1], last_flow=last), left=True)
+        case ev.Asked():
+            state = _on_top(state, step=event.step, slot=event.slot, attempts=event.attempt)
+            return _in_turn(state, asked=True)
+        case ev.ActionRan():
+            return _in_turn(_done(state, event.step), action_error=event.error)
+        case _:
+            return _set_slot(state, event)
+
+
+def _set_slot(state: Conversation, event: ev.SlotSet) -> Conversation:
+    state = replace(state, slots={**state.slots, event.name: event.value})
+    frame = state.top
+    if frame is None or event.source == "reset":
+        return state
+    if event.source == "correction" and event.step:
+        return _on_top(state, last=event.step, step=None, slot=None, attempts=0)
+    if frame.step and frame.slot == event.name and event.value is not None:
+        return _on_top(state, last=frame.step, step=None, slot=None, attempts=0)
+    return _done(state, event.step)

@@ -114,11 +114,12 @@ class Predicted(Value):
 
 
 class FlowEntered(Value):
-    """A flow was put on top of the stack."""
+    """A flow was put on top of the stack. `step` is the step of the flow below that called it."""
 
     kind: Literal["flow_entered"] = "flow_entered"
     flow: str
     reason: Literal["trigger", "link", "call"] = "trigger"
+    step: str | None = None
 
 
 class FlowLeft(Value):
@@ -266,9 +267,28 @@ class Erased(Value):
 
 
 Event = Annotated[
-    Started | Received | Transcribed | Understood | Predicted | FlowEntered | FlowLeft | SlotSet | Asked | Retrieved
-    | ActionRan | Replied | Delivered | Interrupted | HandedOff | Resumed | Rated | Corrected | Failed | Settled
-    | Ended | Erased,
+    Started
+    | Received
+    | Transcribed
+    | Understood
+    | Predicted
+    | FlowEntered
+    | FlowLeft
+    | SlotSet
+    | Asked
+    | Retrieved
+    | ActionRan
+    | Replied
+    | Delivered
+    | Interrupted
+    | HandedOff
+    | Resumed
+    | Rated
+    | Corrected
+    | Failed
+    | Settled
+    | Ended
+    | Erased,
     Field(discriminator="kind"),
 ]
 

@@ -1,6 +1,6 @@
 """What channels deliver and what we send: one vocabulary of frozen values for both directions.
 
-A message is a sequence of parts. A channel that cannot show a part shows its text fallback (`plain_text`).
+A message is a sequence of parts. A channel that cannot show a part shows its text.
 Values carry no storage keys; only `Message.id` names a message, and it is unique within its conversation.
 """
 
@@ -110,13 +110,10 @@ class Message(Value):
         return "\n".join(part.text for part in self.parts if isinstance(part, Text))
 
     @property
-    def payloads(self) -> tuple[str, ...]:
-        """The payloads of every button in the message."""
-        found: list[str] = []
-        for part in self.parts:
-            if isinstance(part, Choices | Card):
-                found += [option.payload for option in part.options]
-        return tuple(found)
+    def choices(self) -> tuple[Choice, ...]:
+        """Every button in the message."""
+        parts = [part for part in self.parts if isinstance(part, Choices | Card)]
+        return tuple(option for part in parts for option in part.options)
 
 
 class Address(Value):

@@ -33,7 +33,7 @@ class Skill(Protocol[In, Out]):
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A text to understand. `now` is seconds since 1970 UTC, for "tomorrow"; `context` the latest messages, oldest first."""
+    """A text to understand. `now` is seconds since 1970 UTC, for "tomorrow"; `context` the messages before it."""
 
     text: str
     now: float = 0.0
@@ -193,7 +193,7 @@ class EventStore(Protocol):
         ...
 
     async def erase(self, conversation: str, at: float) -> int:
-        """Delete the conversation's content from every page and the WAL, leave a tombstone; the number of events gone."""
+        """Delete the content from every page and the WAL, leave a tombstone; gives the number of events gone."""
         ...
 
 
