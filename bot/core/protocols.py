@@ -241,6 +241,10 @@ class Gateway(Protocol):
         """
         ...
 
+    async def read(self, conversation: str, after: int = 0, limit: int | None = None) -> Sequence[Recorded]:
+        """The stored events with seq above `after`, in order; empty for a conversation that does not exist."""
+        ...
+
     def follow(self, conversation: str, after: int) -> AsyncIterator[Recorded]:
         """All events with seq above `after`, first the stored ones, then new ones as they are committed."""
         ...
