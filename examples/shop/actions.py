@@ -183,15 +183,15 @@ def _clock(text: str) -> str | None:
 # --- looking things up -------------------------------------------------------------------------------------------
 
 
-def _expected(order: Order) -> date | None:
-    """When a shipped order should arrive: a week after it left, or on the Monday after that."""
+def _expected(order: Order, today: date) -> date | None:
+    """When a shipped order should arrive: three days after it left, tomorrow at the earliest, never on a Sunday."""
     if order.shipped is None or order.delivered is not None:
         return None
-    day = order.shipped + timedelta(days=7)
+    day = max(order.shipped + timedelta(days=3), today + timedelta(days=1))
     return day + timedelta(days=1) if day.weekday() == 6 else day
 
 
-def _described(order: Order) -> Slots:
+def _described(order: Order, now: float) -> Slots:
     return {
         "order_found": True,
         "order_id": order.order_id,
@@ -201,7 +201,7 @@ def _described(order: Order) -> Slots:
         "order_total": _money(order.total),
         "order_placed": _said(order.placed),
         "order_delivered": _said(order.delivered),
-        "order_expected": _said(_expected(order)),
+        "order_expected": _said(_expected(order, _today(now))),
         "can_change": order.state in ("placed", "packed"),
         "tracking_url": f"https://kettle.example/track/{order.order_id}",
     }
@@ -212,7 +212,7 @@ def find_order(call: ActionCall) -> ActionResult:
     """Look an order up and describe it in slots; `order_found` tells whether there is one."""
     with _database() as db:
         order = _find(db, call)
-    return ActionResult(slots={"order_found": False} if order is None else _described(order))
+    return ActionResult(slots={"order_found": False} if order is None else _described(order, call.now))
 
 
 def _return_state(order: Order, today: date) -> str:
@@ -232,11 +232,11 @@ def check_return(call: ActionCall) -> ActionResult:
         order = _find(db, call)
     if order is None:
         return ActionResult(slots={"order_found": False})
-    return ActionResult(slots={**_described(order), "return_state": _return_state(order, _today(call.now))})
+    return ActionResult(slots={**_described(order, call.now), "return_state": _return_state(order, _today(call.now))})
 
 
 def _refund(order: Order) -> Slots:
-    state = "none"
+    state = "none_due"
     if order.refunded is not None:
         state = "paid"
     elif order.came_back is not None:
@@ -254,7 +254,7 @@ def refund_status(call: ActionCall) -> ActionResult:
     """Tell in slot `refund_state` where the money for an order is."""
     with _database() as db:
         order = _find(db, call)
-    return ActionResult(slots={"order_found": False} if order is None else {**_described(order), **_refund(order)})
+    return ActionResult(slots={"order_found": False} if order is None else {**_described(order, call.now), **_refund(order)})
 
 
 # --- doing things ------------------------------------------------------------------------------------------------
