@@ -23,10 +23,15 @@ HISTORY = 6
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A flow in progress. `last` is the step done last; `step` the collect step that waits for an answer."""
+    """A flow in progress.
+
+    `last` is the step done last, or to be looked at again when `revisit` is set (its slot has a new value). `step` is
+    the collect step that waits for an answer; `slot` is what was asked for last, `attempts` how often in a row.
+    """
 
     flow: str
     last: str | None = None
+    revisit: bool = False
     step: str | None = None
     slot: str | None = None
     attempts: int = 0
@@ -233,7 +238,7 @@ def _reply(state: Conversation, event: ev.Replied) -> Conversation:
 
 def _done(state: Conversation, step: str | None) -> Conversation:
     """The flow on top has done this step."""
-    return state if step is None else _on_top(state, last=step)
+    return state if step is None else _on_top(state, last=step, revisit=False)
 
 
 def _on_top(state: Conversation, **changes: Any) -> Conversation:
@@ -268,7 +273,7 @@ def _set_slot(state: Conversation, event: ev.SlotSet) -> Conversation:
     if frame is None or event.source == "reset":
         return state
     if event.source == "correction" and event.step:
-        return _on_top(state, last=event.step, step=None, slot=None, attempts=0)
+        return _on_top(state, last=event.step, revisit=True, step=None)
     if frame.step and frame.slot == event.name and event.value is not None:
-        return _on_top(state, last=frame.step, step=None, slot=None, attempts=0)
+        return _on_top(state, last=frame.step, revisit=True, step=None)
     return _done(state, event.step)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from bot.core.events import Event
 from bot.core.messages import Message, Value
 
@@ -48,7 +50,7 @@ class Say(Value):
 class Settle(Value):
     """The turn is over: append its outcome."""
 
-    outcome: str
+    outcome: Literal["replied", "failed", "handed_off"]
 
 
 class Listen(Value):
