@@ -1,0 +1,184 @@
+"""Opens the database file: settings that make a commit durable, the schema, and the checks before it is used.
+
+A log whose durability settings do not hold, or that a byte was lost from, is refused here rather than trusted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, NullPool, Row, case, create_engine, func, select
+from sqlalchemy import exc as sa_exc
+from sqlmodel import SQLModel
+
+from bot.core.errors import BotError, IntegrityError, SettingsError, StorageUnavailable
+from bot.store_tables import BLOBS, CONVERSATIONS, EVENTS, HEAD, TABLES, checksum
+
+Connect = Callable[[Path], Any]
+"""Opens a DB-API connection to the file; `open_file` unless a test brings its own."""
+
+BUSY_SECONDS = 2.0
+"""How long a write waits for another process's lock before it is refused."""
+FULL_CHECK_BYTES = 256 * 1024 * 1024
+"""Files up to this size are checked completely at start; larger ones page by page only, and row by row when read."""
+
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_DURABLE = (
+    ("journal_mode", "WAL", "wal"),
+    ("synchronous", "FULL", 2),
+    ("secure_delete", "ON", 1),
+)
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """A connection of the standard library that leaves transactions to us."""
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
+
+
+def open_writer(path: Path, connect: Connect = open_file) -> Connection:
+    """A connection that may write, with durable settings set and read back.
+
+    Raises:
+        SettingsError: the file system or SQLite build refuses a setting that durability rests on.
+        IntegrityError: the file is not a database of ours or is damaged.
+    """
+    connection = _connection(path, connect)
+    try:
+        for name, value, expected in _DURABLE:
+            connection.exec_driver_sql(f"PRAGMA {name} = {value}").close()
+            found = connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            if found != expected:
+                raise SettingsError(
+                    f"{path}: SQLite was asked for {name} = {value} and answers {found!r}; acknowledged messages would "
+                    "not survive a power cut. Put the log on a local disk (not a network share)."
+                )
+        connection.exec_driver_sql("PRAGMA cell_size_check = ON")
+        connection.exec_driver_sql("PRAGMA journal_size_limit = 67108864")
+    except sa_exc.DBAPIError as error:
+        connection.close()
+        raise translate(error, path) from error
+    except SettingsError:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: Path, connect: Connect = open_file) -> Connection:
+    """A connection that only reads."""
+    connection = _connection(path, connect)
+    if connect is open_file:
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+    return connection
+
+
+def _connection(path: Path, connect: Connect) -> Connection:
+    engine = create_engine("sqlite://", creator=lambda: connect(path), poolclass=NullPool)
+    try:
+        return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    except sa_exc.DBAPIError as error:
+        raise translate(error, path) from error
+
+
+def translate(error: Exception, path: Path) -> BotError:
+    """What a failure of SQLite, bare or wrapped by SQLAlchemy, means to the caller."""
+    cause = getattr(error, "orig", error)
+    if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _CORRUPT:
+        return IntegrityError(str(path), f"the database is damaged ({cause}); restore a backup of this file")
+    return StorageUnavailable(f"{path}: the log cannot be used now ({cause}); check free space and other processes")
+
+
+def migrate(connection: Connection, path: Path) -> None:
+    """Bring the tables to the newest revision. Alembic is loaded only when there is something to change."""
+    tables = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
+    if not tables:
+        _create(connection)
+        return
+    if "alembic_version" not in tables:
+        raise IntegrityError(str(path), "this SQLite file is not a log of ours; name another path for the log")
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    if found != HEAD:
+        upgrade(connection, path)
+
+
+def _create(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    SQLModel.metadata.create_all(connection, tables=TABLES, checkfirst=False)
+    connection.exec_driver_sql(
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+        "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    )
+    connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (HEAD,))
+    connection.exec_driver_sql("COMMIT")
+
+
+def upgrade(connection: Connection, path: Path) -> None:
+    """Run Alembic's revisions up to the newest in one transaction.
+
+    Raises:
+        IntegrityError: the file's revision is unknown to this version of the program.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        connection.exec_driver_sql("ROLLBACK")
+        raise IntegrityError(str(path), f"its schema revision is unknown here ({error}); update Understudy") from error
+    connection.exec_driver_sql("COMMIT")
+
+
+def verify(connection: Connection, path: Path) -> None:
+    """Refuse a damaged file.
+
+    Raises:
+        IntegrityError: names the file and what is wrong with it.
+    """
+    small = path.stat().st_size <= FULL_CHECK_BYTES
+    problem = connection.exec_driver_sql(f"PRAGMA {'integrity_check' if small else 'quick_check'}(1)").scalar()
+    if problem == "ok" and small:
+        problem = _bad_row(connection) or _bad_projection(connection) or "ok"
+    if problem != "ok":
+        raise IntegrityError(str(path), f"the database is damaged ({problem}); restore a backup of this file")
+
+
+def _bad_row(connection: Connection) -> str | None:
+    rows = connection.execute(select(EVENTS))
+    for row in rows:
+        if not intact(row):
+            rows.close()
+            return f"the event at position {row.position} differs from its checksum"
+    for row in connection.execute(select(BLOBS)):
+        if hashlib.sha256(row.content).hexdigest() != row.sha256:
+            return f"the blob {row.sha256} differs from its checksum"
+    return None
+
+
+def intact(row: Row[Any]) -> bool:
+    """Whether a row of `events` is as it was written."""
+    place = (row.conversation, row.seq, row.turn, row.at)
+    return bool(row.crc == checksum(place, row.kind, row.key, row.body))
+
+
+def _bad_projection(connection: Connection) -> str | None:
+    """Compare `conversations` with what `events` say."""
+    events, heads = EVENTS.c, CONVERSATIONS.c
+    waiting = func.sum(case((events.kind == "received", 1), (events.kind == "settled", -1), else_=0))
+    truth = select(events.conversation, func.max(events.seq), func.max(events.turn), func.max(events.position), waiting)
+    found = connection.execute(select(heads.id, heads.seq, heads.turn, heads.position, heads.waiting)).all()
+    if {tuple(row) for row in connection.execute(truth.group_by(events.conversation))} != {tuple(row) for row in found}:
+        return "the table of conversations does not follow from the events"
+    last = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'events'").scalar() or 0
+    if last < max((row.position for row in found), default=0):
+        return "the position counter is behind the events"
+    return None
