@@ -27,6 +27,7 @@ _TOKEN = re.compile(
     r"""|(?P<op><=|>=|!=|==|[=<>()])|(?P<name>[A-Za-z_][\w.]*))""",
 )
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
+_MAX_DEPTH = 50
 _MAX_SUBJECT = 4000
 """Longest text, in characters, that `matches` looks at: bounds the cost of an unlucky pattern."""
 
@@ -69,7 +70,7 @@ class _Parser:
     """Recursive descent over one condition."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.position, self.token, self.kind = text, 0, "", ""
+        self.text, self.position, self.token, self.kind, self.depth = text, 0, "", "", 0
         self.advance()
 
     def error(self, expected: str) -> ProjectError:
@@ -97,6 +98,9 @@ class _Parser:
         return ""
 
     def either(self) -> Evaluator:
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
+            raise self.error(f"at most {_MAX_DEPTH} parentheses: this is nested too deep,")
         options = [self.both()]
         while self.accept("or"):
             options.append(self.both())
@@ -109,10 +113,11 @@ class _Parser:
         return parts[0] if len(parts) == 1 else lambda slots: all(part(slots) for part in parts)
 
     def negation(self) -> Evaluator:
-        if self.accept("not"):
-            inner = self.negation()
-            return lambda slots: not inner(slots)
-        return self.comparison()
+        turned = False
+        while self.accept("not"):
+            turned = not turned
+        inner = self.comparison()
+        return (lambda slots: not inner(slots)) if turned else inner
 
     def comparison(self) -> Evaluator:
         left = self.value()
@@ -127,8 +132,17 @@ class _Parser:
             if negated:
                 raise self.error("matches or contains")
             return left
-        right = self.value()
+        right = self.pattern() if operator == "matches" and self.kind == "string" else self.value()
         return lambda slots: _compare(operator, left(slots), right(slots)) is not negated
+
+    def pattern(self) -> Evaluator:
+        """A regular expression written out: checked now, not when a customer meets it."""
+        text = self.token[1:-1]
+        try:
+            re.compile(text)
+        except re.error:
+            raise self.error("a regular expression") from None
+        return self.value()
 
     def value(self) -> Evaluator:
         if self.accept("("):

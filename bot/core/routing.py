@@ -114,11 +114,11 @@ def _while_waiting(at: Route, step: Collect) -> Events:
     answer = for_asked(slot, at.understood, at.program) if slot else None
     if _digresses(at, answer):
         return _wish(at, "digression")
-    if answer is not None:
+    if answer is not None and not (answer.source == "text" and _corrects(at)):
         others = _heard_in_flow(at, skip=(answer.entity,) if answer.entity else ())
         return (_predicted(at, "continue_flow", step.slot, answer.source), *others, _slot_set(answer, answer.source))
     heard = _heard_in_flow(at)
-    if any(isinstance(fact, SlotSet) and fact.source == "correction" for fact in heard):
+    if _corrections(heard):
         return (_predicted(at, "correct_slot", reason="entity"), *heard)
     if not at.understood.supported:
         return (_predicted(at, "unsupported_language", at.understood.language),)
@@ -142,6 +142,18 @@ def _digresses(at: Route, answer: Filled | None) -> bool:
 
 _VERY_SURE = 0.9
 """How sure a new wish must be to win over an answer in free text."""
+
+
+def _corrections(facts: Events) -> list[SlotSet]:
+    return [fact for fact in facts if isinstance(fact, SlotSet) and fact.source == "correction"]
+
+
+def _corrects(at: Route) -> bool:
+    """Whether a free text is about an earlier answer rather than the open question: it says little else."""
+    names = {fact.name for fact in _corrections(_heard_in_flow(at))}
+    found = from_entities(at.understood, at.program)
+    spans = [found[name].entity for name in names if name in found]
+    return any(span is not None and len(span.text) * 4 >= len(at.turn.text.strip()) for span in spans)
 
 
 def _only_answer(at: Route, answer: Filled) -> bool:
