@@ -133,10 +133,10 @@ def _objection(state: Conversation, recorded: ev.Recorded) -> str:
     event = recorded.event
     if recorded.conversation != state.id:
         return f"it was offered to conversation {state.id!r}"
+    if isinstance(event, ev.Erased) and recorded.seq > state.seq:
+        return ""  # what the tombstone replaces can no longer be read
     if recorded.seq != state.seq + 1:
         return f"event {state.seq + 1} was expected next"
-    if isinstance(event, ev.Erased):
-        return ""
     if isinstance(event, ev.Started):
         return "" if state.status in ("new", "erased") else "the conversation has started already"
     if state.status in ("new", "erased"):
