@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any
 
-TARGET = 120
-LONGEST = 480
+TARGET = 90
+LONGEST = 360
 ARROW = " › "
 
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -84,8 +84,9 @@ class Chunk:
 
     @property
     def passage(self) -> str:
-        """The text that stands for the whole chunk in the index: title and text without markup."""
-        return plain(f"{self.title}\n{self.text}" if self.title else self.text)
+        """The text that stands for the whole chunk in the index: title, question and text without markup."""
+        asked = self.questions[:1] if self.answer is not None else ()
+        return plain("\n".join(dict.fromkeys(part for part in (self.title, *asked, self.text) if part)))
 
     @property
     def body(self) -> str:

@@ -111,7 +111,7 @@ class Reader:
         if code in ("stopped", -signal.SIGXCPU):
             raise InputError(f"expected a file that is read in {limits.cpu} s, found that it takes longer; split it")
         raise InputError(
-            f"expected a file that can be read in {limits.memory >> 20} MiB, found that its reader ended ({code}); split it"
+            f"expected a file that can be read in {limits.memory >> 20} MiB, found its reader ended ({code}); split it"
         )
 
 

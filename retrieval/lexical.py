@@ -1,0 +1,104 @@
+"""Search by words: BM25 over lower-cased, lightly stemmed words; CJK text by pairs of characters.
+
+bm25s computes the weight of each word in each chunk once, at ingest; a query then only adds up the rows of its words,
+which needs numpy alone. The sum is divided by the most that the query's words could bring, so a score says which share
+of the query's information a chunk holds (0..1), and is comparable between queries and between corpora.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from retrieval.corpus import CJK
+
+K1, B = 1.2, 0.75
+_RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+")
+_IS_CJK = re.compile(f"[{CJK}]")
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
+
+
+def words(text: str) -> list[str]:
+    """The terms of a text: stems of words, pairs of neighbouring CJK characters (one alone stands for itself)."""
+    return list(_terms(text))
+
+
+def stem(word: str) -> str:
+    """English plurals to singulars (the S-stemmer of Harman 1991, "How effective is suffixing?")."""
+    if len(word) > 3 and word.endswith("s"):
+        if word.endswith("ies") and word[-4] not in "ae":
+            return word[:-3] + "y"
+        if word.endswith("es") and word[-3] not in "aeo":
+            return word[:-1]
+        if word[-2] not in "us":
+            return word[:-1]
+    return word
+
+
+def _terms(text: str) -> Iterator[str]:
+    for run in _RUN.findall(text.casefold()):
+        if not _IS_CJK.match(run):
+            yield stem(run)
+        elif len(run) == 1:
+            yield run
+        else:
+            yield from (run[at : at + 2] for at in range(len(run) - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Lexical:
+    """Weights of words in chunks, word by word: those of word w are at `starts[w]` to `starts[w + 1]`.
+
+    `chunks` int32 and `weights` float32 run in parallel; `starts` is int64 (words + 1); `idf` float32 (words).
+    """
+
+    vocabulary: dict[str, int]
+    starts: npt.NDArray[np.int64]
+    chunks: Ints
+    weights: Floats
+    idf: Floats
+    count: int
+
+    @classmethod
+    def build(cls, texts: Sequence[str]) -> Lexical:
+        """Index texts; the number of a text is that of its chunk."""
+        import bm25s
+
+        tokens = [words(text) or [""] for text in texts]
+        scorer = bm25s.BM25(k1=K1, b=B, method="lucene")
+        scorer.index(tokens, show_progress=False, create_empty_token=False)
+        starts = np.asarray(scorer.scores["indptr"], np.int64)
+        vocabulary = {word: int(number) for word, number in scorer.vocab_dict.items()}
+        idf = _idf(np.diff(starts), len(texts)).astype(np.float32)
+        chunks, weights = np.asarray(scorer.scores["indices"], np.int32), np.asarray(scorer.scores["data"], np.float32)
+        return cls(vocabulary, starts, chunks, weights, idf, len(texts))
+
+    def shares(self, text: str) -> Floats:
+        """For each chunk the share of the query's information that it holds: float32 (chunks,), 0..1.
+
+        A word that no chunk has counts against all of them, as the rarest word would.
+        """
+        found = np.zeros(self.count, np.float32)
+        most, unknown = 0.0, float(_idf(np.zeros(1), self.count)[0])
+        for word in set(words(text)):
+            number = self.vocabulary.get(word)
+            if number is None:
+                most += unknown
+            else:
+                row = slice(self.starts[number], self.starts[number + 1])
+                found[self.chunks[row]] += self.weights[row]
+                most += float(self.idf[number])
+        return found / np.float32(most) if most else found
+
+
+def _idf(documents: npt.NDArray[np.generic], total: int) -> npt.NDArray[np.float64]:
+    """Lucene's inverse document frequency, never negative."""
+    frequency = documents.astype(np.float64)
+    weight: npt.NDArray[np.float64] = np.log1p((total - frequency + 0.5) / (frequency + 0.5))
+    return weight

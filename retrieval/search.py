@@ -1,0 +1,213 @@
+"""Questions in, passages out: dense and lexical search, fused into one calibrated score.
+
+A chunk's dense score is the inner product of the question with the best of the chunk's vectors (its passage, and each
+of its own questions); its lexical score is the share of the question's information that its words hold. Candidates
+come from both searches; the fused score ranks them; and the relevance model, fitted when the index was built, turns
+their scores into the probability that the chunk answers the question. That is a hit's `score`, to be held against the
+floor. Filters restrict both searches before anything is scored, so no other chunk can show through.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bot.core.errors import InputError
+from bot.core.events import Hit
+from bot.core.protocols import Hits, Query
+from retrieval.corpus import Chunk
+from retrieval.index import Contents, Embedder, check_fingerprint, read_index
+from retrieval.lexical import Floats, Ints
+
+CANDIDATES = 50
+"""Chunks taken from each of the two searches."""
+LEXICAL_WEIGHT = 0.4
+"""What a full lexical score counts beside a cosine of 1; measured, see docs/benchmarks/retrieval.md."""
+BREADTH = 128
+"""How many neighbours the HNSW search keeps in view."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Chunk numbers, best first, with the scores they were ranked by; arrays of one length."""
+
+    chunks: Ints
+    dense: Floats
+    lexical: Floats
+
+    @property
+    def fused(self) -> Floats:
+        """The score they are ranked by."""
+        return fuse(self.dense, self.lexical)
+
+
+def fuse(dense: Floats, lexical: Floats) -> Floats:
+    """One score from two."""
+    return dense + np.float32(LEXICAL_WEIGHT) * lexical
+
+
+class Searcher:
+    """Ranks the chunks of an index. Holds the vectors in memory; `rank` may be called from one thread at a time."""
+
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
+        self._graph = _graph(contents)
+        self._starts = np.searchsorted(contents.owners, np.arange(len(contents.chunks) + 1)).astype(np.int64)
+        self._having = _by_metadata(contents.chunks)
+
+    def rank(self, text: str, vector: Floats, filters: Mapping[str, str] | None = None, top: int = 5) -> Ranked:
+        """The best `top` chunks among those whose metadata equals the filters."""
+        allowed = self._allowed(filters or {})
+        lexical = self._contents.lexical.shares(text)
+        chosen = np.union1d(self._near(vector, allowed), self._worded(lexical, allowed)).astype(np.int32)
+        dense = self._dense(vector, chosen)
+        order = np.argsort(-fuse(dense, lexical[chosen]), kind="stable")[:top]
+        return Ranked(chosen[order], dense[order], lexical[chosen][order])
+
+    def _allowed(self, filters: Mapping[str, str]) -> Ints | None:
+        """The chunks that pass the filters, ascending; `None` if there are no filters."""
+        allowed: Ints | None = None
+        for item in filters.items():
+            passing = self._having.get(item, np.zeros(0, np.int32))
+            allowed = passing if allowed is None else np.intersect1d(allowed, passing, assume_unique=True)
+        return allowed
+
+    def _near(self, vector: Floats, allowed: Ints | None) -> Ints:
+        """Chunks of the nearest vectors. A small allowed set is compared whole."""
+        faiss = _faiss()
+        owners = self._contents.owners
+        if allowed is not None and len(allowed) <= CANDIDATES:
+            return allowed
+        options: dict[str, Any] = {}
+        if allowed is not None:
+            options["sel"] = faiss.IDSelectorBatch(np.flatnonzero(np.isin(owners, allowed)).astype(np.int64))
+        if self._contents.graph is None:
+            parameters = faiss.SearchParameters(**options)
+        else:
+            parameters = faiss.SearchParametersHNSW(efSearch=BREADTH, **options)
+        most = min(CANDIDATES, len(owners))
+        _, rows = self._graph.search(vector[None], most, params=parameters)
+        near: Ints = owners[rows[0][rows[0] >= 0]]
+        return near
+
+    def _worded(self, lexical: Floats, allowed: Ints | None) -> Ints:
+        """Chunks with the largest lexical scores above 0."""
+        among = np.flatnonzero(lexical).astype(np.int32) if allowed is None else allowed[lexical[allowed] > 0]
+        if len(among) <= CANDIDATES:
+            return among
+        return among[np.argpartition(-lexical[among], CANDIDATES)[:CANDIDATES]]
+
+    def _dense(self, vector: Floats, chosen: Ints) -> Floats:
+        """For each chosen chunk the best inner product of its vectors."""
+        if not len(chosen):
+            return np.zeros(0, np.float32)
+        lengths = self._starts[chosen + 1] - self._starts[chosen]
+        firsts = np.cumsum(lengths) - lengths
+        rows = np.arange(lengths.sum()) - np.repeat(firsts - self._starts[chosen], lengths)
+        best: Floats = np.maximum.reduceat(self._contents.vectors[rows] @ vector, firsts)
+        return best
+
+
+class KnowledgeIndex:
+    """A `Retriever` over an index on disk, read once."""
+
+    def __init__(self, index: str, contents: Contents, embedder: Embedder) -> None:
+        self.id = index
+        self.chunks = contents.chunks
+        self._relevance = contents.relevance
+        self._embedder = embedder
+        self._searcher = Searcher(contents)
+
+    @classmethod
+    def open(cls, root: Path, embedder: Embedder) -> KnowledgeIndex:
+        """Open the current index below `root`.
+
+        Raises:
+            NotFound: there is no index.
+            IntegrityError: a file was changed, or the vectors are of another encoder.
+        """
+        index, contents = read_index(root)
+        check_fingerprint(root, index, contents.fingerprint, embedder)
+        return cls(index, contents, embedder)
+
+    @property
+    def floor(self) -> float:
+        """The least score of a hit that may be used as an answer."""
+        return self._relevance.floor
+
+    def search(self, queries: Sequence[Query]) -> list[Hits]:
+        """The best passages for each query, in the order of the queries. A hit's score is a probability.
+
+        Raises:
+            InputError: a query's vector does not have the index's dimension.
+        """
+        return [self._hits(query, vector) for query, vector in zip(queries, self._vectors(queries), strict=True)]
+
+    def _vectors(self, queries: Sequence[Query]) -> list[Floats]:
+        """The vectors given with the queries; the others are computed in one batch."""
+        missing = iter(self._embedder.run([query.text for query in queries if query.vector is None]))
+        vectors = [next(missing).vector if query.vector is None else query.vector for query in queries]
+        for vector in vectors:
+            if np.shape(vector) != (self._embedder.dimension,):
+                raise InputError(f"expected vectors of shape ({self._embedder.dimension},), found {np.shape(vector)}")
+        return [np.ascontiguousarray(vector, np.float32) for vector in vectors]
+
+    def _hits(self, query: Query, vector: Floats) -> Hits:
+        ranked = self._searcher.rank(query.text, vector, query.filters, query.top)
+        scores = self._relevance.probability(ranked.dense, ranked.lexical)
+        pairs = zip(ranked.chunks.tolist(), scores.tolist(), strict=True)
+        return Hits(tuple(_hit(self.chunks[number], score) for number, score in pairs), self.floor, self.id)
+
+
+def build_graph(vectors: Floats) -> bytes:
+    """An HNSW graph over unit vectors, in FAISS's own format. One thread, so that equal vectors give equal bytes."""
+    faiss = _faiss()
+
+    graph = faiss.IndexHNSWFlat(vectors.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
+    graph.hnsw.efConstruction = 100
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    graph.add(vectors)
+    faiss.omp_set_num_threads(threads)
+    return bytes(faiss.serialize_index(graph))
+
+
+def _graph(contents: Contents) -> Any:
+    faiss = _faiss()
+    if contents.graph is not None:
+        return faiss.deserialize_index(np.frombuffer(contents.graph, np.uint8))
+    flat = faiss.IndexFlatIP(contents.vectors.shape[1])
+    flat.add(contents.vectors)
+    return flat
+
+
+def _faiss() -> Any:
+    """FAISS without its types, which lack half of its names; imported at the first use, to keep starts short."""
+    import faiss
+
+    return faiss
+
+
+def _by_metadata(chunks: Sequence[Chunk]) -> dict[tuple[str, str], Ints]:
+    found: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for number, chunk in enumerate(chunks):
+        for item in chunk.metadata.items():
+            found[item].append(number)
+    return {item: np.asarray(numbers, np.int32) for item, numbers in found.items()}
+
+
+def _hit(chunk: Chunk, score: float) -> Hit:
+    return Hit(
+        chunk=chunk.id,
+        document=chunk.document,
+        title=chunk.title,
+        text=chunk.text,
+        score=score,
+        url=chunk.url,
+        answer=chunk.answer,
+    )
