@@ -93,10 +93,9 @@ def for_asked(slot: Slot, understood: Understood, program: Program) -> Filled | 
     return None
 
 
-def from_entities(understood: Understood, program: Program, skip: Iterable[Entity] = ()) -> dict[str, Filled]:
-    """All slots that the message fills through their `from_entity` mappings, whatever was asked."""
-    used = set(map(id, skip))
-    left = tuple(entity for entity in understood.entities if id(entity) not in used)
+def from_entities(understood: Understood, program: Program, skip: Entity | None = None) -> dict[str, Filled]:
+    """All slots that the message fills through their `from_entity` mappings; the span `skip` is used already."""
+    left = tuple(entity for entity in understood.entities if entity is not skip)
     if not left:
         return {}
     narrowed = understood.model_copy(update={"entities": left})

@@ -41,7 +41,7 @@ def advance(conversation: Conversation, program: Program) -> Step:
 
 def _start(flow: Flow, frame: Frame, values: Mapping[str, JsonValue]) -> FlowStep | None:
     if frame.last is None:
-        return flow.steps[0] if flow.steps else None
+        return flow.steps[0]
     done = flow.by_id.get(frame.last)
     return done if done is None or frame.revisit else _after(flow, done, values)
 
@@ -77,7 +77,10 @@ def _perform(step: FlowStep, flow: Flow, conversation: Conversation, program: Pr
 def _act(step: Act, conversation: Conversation, program: Program) -> Step:
     if step.action not in program.responses:
         return Run(action=step.action, step=step.id)
-    return Say(messages=render(step.action, conversation, program), step=step.id)
+    said = render(step.action, conversation, program)
+    if not said:  # no variation fits: note that the step is done, or the flow would stand still
+        return Record(events=(ev.ActionRan(action=step.action, key="", step=step.id),))
+    return Say(messages=said, step=step.id)
 
 
 def _collect(step: Collect, conversation: Conversation, program: Program) -> Step | None:

@@ -175,7 +175,7 @@ class Flow(Value):
     triggers: tuple[str, ...] = ()
     guard: Condition | None = None
     persisted_slots: tuple[str, ...] = ()
-    steps: tuple[FlowStep, ...]
+    steps: tuple[FlowStep, ...] = Field(min_length=1)
 
     @cached_property
     def by_id(self) -> Mapping[str, FlowStep]:
@@ -231,5 +231,5 @@ class Program(Value):
 
     @cached_property
     def initial_slots(self) -> Mapping[str, JsonValue]:
-        """Slots that begin with a value."""
-        return {slot.name: slot.initial for slot in self.slots.values() if slot.initial is not None}
+        """The value that each slot begins with."""
+        return {slot.name: slot.initial for slot in self.slots.values()}

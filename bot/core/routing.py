@@ -7,7 +7,6 @@ choice between two wishes that are too close to tell apart, or something to look
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.core import events as ev
@@ -110,14 +109,16 @@ def _set_by_button(at: Route, pairs: dict[str, str]) -> Events:
 def _while_waiting(at: Route, step: Collect) -> Events:
     if at.intent in (at.program.behaviour.cancel_intent, at.program.behaviour.handoff_intent) and at.sure:
         return _wish(at, "interrupts")
-    slot = at.program.slots.get(step.slot)
-    answer = for_asked(slot, at.understood, at.program) if slot else None
-    if _digresses(at, answer):
+    flow = at.program.flows[at.conversation.stack[-1].flow]
+    answer = for_asked(at.program.slots[step.slot], at.understood, at.program)
+    if _digresses(at, flow, answer):
         return _wish(at, "digression")
-    if answer is not None and not (answer.source == "text" and _corrects(at)):
-        others = _heard_in_flow(at, skip=(answer.entity,) if answer.entity else ())
+    heard = _heard_in_flow(at, flow)
+    if answer is not None and answer.source == "text" and (at.asks or _corrects(at, heard)):
+        answer = None
+    if answer is not None:
+        others = _heard_in_flow(at, flow, skip=answer.entity)
         return (_predicted(at, "continue_flow", step.slot, answer.source), *others, _slot_set(answer, answer.source))
-    heard = _heard_in_flow(at)
     if _corrections(heard):
         return (_predicted(at, "correct_slot", reason="entity"), *heard)
     if not at.understood.supported:
@@ -127,11 +128,10 @@ def _while_waiting(at: Route, step: Collect) -> Events:
     return (_predicted(at, "stay", step.slot, "no answer in the message"), *heard)
 
 
-def _digresses(at: Route, answer: Filled | None) -> bool:
+def _digresses(at: Route, flow: Flow, answer: Filled | None) -> bool:
     """Whether the message is another wish rather than an answer."""
-    frame = at.conversation.top
     target = at.program.flow_for.get(at.intent)
-    if not at.sure or _is_answer(at) or (frame and target == frame.flow):
+    if not at.sure or _is_answer(at) or target == flow.id:
         return False
     if answer is None or at.pressed:
         return target is not None or at.program.knowledge
@@ -148,11 +148,10 @@ def _corrections(facts: Events) -> list[SlotSet]:
     return [fact for fact in facts if isinstance(fact, SlotSet) and fact.source == "correction"]
 
 
-def _corrects(at: Route) -> bool:
+def _corrects(at: Route, heard: Events) -> bool:
     """Whether a free text is about an earlier answer rather than the open question: it says little else."""
-    names = {fact.name for fact in _corrections(_heard_in_flow(at))}
     found = from_entities(at.understood, at.program)
-    spans = [found[name].entity for name in names if name in found]
+    spans = [found[fact.name].entity for fact in _corrections(heard)]
     return any(span is not None and len(span.text) * 4 >= len(at.turn.text.strip()) for span in spans)
 
 
@@ -175,19 +174,18 @@ def _slot_set(filled: Filled, source: str, step: str | None = None) -> SlotSet:
     return SlotSet.model_validate({"name": filled.slot, "value": filled.value, "source": source, "step": step})
 
 
-def _heard_in_flow(at: Route, skip: Iterable[ev.Entity] = ()) -> Events:
+def _heard_in_flow(at: Route, flow: Flow, skip: ev.Entity | None = None) -> Events:
     """Other slots that the message fills; one of the running flow that had another value is a correction."""
-    frame = at.conversation.top
-    flow = at.program.flows[frame.flow] if frame else None
+    waiting = at.conversation.stack[-1].slot
     values = slot_values(at.conversation, at.program)
     facts: list[ev.Event] = []
     for name, filled in from_entities(at.understood, at.program, skip).items():
-        collect = flow.collects.get(name) if flow else None
-        if values.get(name) == filled.value or (frame and name == frame.slot):
+        collect = flow.collects.get(name)
+        if values.get(name) == filled.value or name == waiting:
             continue
         if collect is None or values.get(name) is None:
             facts.append(_slot_set(filled, "entity"))
-        elif flow is not None:
+        else:
             facts += [*_asked_anew(flow, collect), _slot_set(filled, "correction", collect.id)]
     return tuple(facts)
 
