@@ -1,0 +1,53 @@
+"""Settings of the server: the `server:` part of bot.yml. Safe with no configuration at all: loopback only."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, StringConstraints
+
+from connectors.limits import Limits
+
+Origin = Annotated[str, StringConstraints(to_lower=True, pattern=r"^https?://[^/\s]+$")]
+HostName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^(\*|[^/:\s]+)$")]
+Notice = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+
+
+class ServerSettings(BaseModel):
+    """Where we listen, who may call, and how much."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=5005, ge=0, le=65_535)
+    """0 picks a free port."""
+    hosts: tuple[HostName, ...] = ()
+    """Names in the Host header that are served besides loopback names and IP addresses; "*" is any."""
+    origins: tuple[Origin, ...] = ()
+    """Sites whose pages may call us, such as "https://shop.example"; our own page always may."""
+    token: SecretStr | None = Field(default=None, min_length=16)
+    """Opens the operators' door. Without one the door opens only to callers on this machine."""
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Networks whose X-Forwarded-For we believe, for rate limits."""
+    name: str = Field(default="Understudy", min_length=1, max_length=80)
+    """The bot's name on the built-in page."""
+    notice: Notice = "You are talking to an automated assistant."
+    """Said before the first message; it cannot be empty."""
+    limits: Limits = Limits()
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach us."""
+        return is_loopback(self.host)
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a host name or address means this machine itself."""
+    name = name.lower().strip("[]")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

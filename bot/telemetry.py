@@ -1,0 +1,167 @@
+"""Logs and metrics. Nothing here is global: each application makes its own `Telemetry`.
+
+Metrics follow Prometheus' naming rules (prefix `understudy_`, base units, `_total` counters) and never carry ids or
+text as labels. Logs are JSON lines on standard error; by default they hold no user text, because nothing hands it in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from bot.core.errors import Refused
+from bot.core.events import Event, Recorded
+from bot.core.messages import Inbound
+from bot.core.protocols import Gateway, Outcome, Receipt
+
+FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+SLOW = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+Stats = Callable[[], Mapping[str, float]]
+
+
+def configure_logging(level: str = "info", json: bool = True) -> None:
+    """Send structured logs to standard error, one JSON object a line, or in colour for a terminal."""
+    tail: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer()]
+    if json:
+        tail = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *tail,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+class Telemetry:
+    """The metrics of one application."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.received = self._counter("messages_received", "Messages offered by channels", ["channel"])
+        self.acked = self._counter("messages_acked", "Messages committed and acknowledged", ["channel"])
+        self.duplicates = self._counter("duplicates_suppressed", "Resends of a known message", ["channel"])
+        self.refused = self._counter("messages_refused", "Messages refused before acknowledgement", ["code"])
+        self.turns = self._counter("turns", "Turns by outcome", ["outcome"])
+        self.requests = self._counter("http_requests", "HTTP requests by route and status", ["route", "status"])
+        self.ack_seconds = self._histogram("ack_duration_seconds", "From a message to its commit", FAST)
+        self.turn_seconds = self._histogram(
+            "turn_duration_seconds", "From the acknowledgement to the outcome", SLOW, ["channel", "outcome"]
+        )
+        self.stage_seconds = self._histogram("turn_stage_duration_seconds", "Stages of a turn", FAST, ["stage"])
+        self.lag = Gauge("understudy_event_loop_lag_seconds", "How late the event loop woke", registry=self.registry)
+        self._stages: dict[str, Histogram] = {}
+        self._requests: dict[tuple[str, int], Counter] = {}
+
+    def observe(self, stage: str, seconds: float) -> None:
+        """Note how long a stage of a turn took; the manager's observer."""
+        child = self._stages.get(stage)
+        if child is None:
+            child = self._stages[stage] = self.stage_seconds.labels(stage)
+        child.observe(seconds)
+
+    def answered(self, route: str, status: int) -> None:
+        """Count a request."""
+        child = self._requests.get((route, status))
+        if child is None:
+            child = self._requests[route, status] = self.requests.labels(route, str(status))
+        child.inc()
+
+    def watch(self, stats: Stats) -> None:
+        """Add figures that are read at each scrape; names ending in `_total` are counters, others gauges."""
+        self.registry.register(_Scraped(stats))
+
+    def render(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self.registry)
+
+    async def measure_lag(self, every: float = 0.5) -> None:
+        """Measure how late the event loop wakes, for ever."""
+        while True:
+            asked = time.monotonic()
+            await asyncio.sleep(every)
+            self.lag.set(max(0.0, time.monotonic() - asked - every))
+
+    def _counter(self, name: str, text: str, labels: Sequence[str]) -> Counter:
+        return Counter(f"understudy_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: Sequence[float], labels: Sequence[str] = ()) -> Histogram:
+        return Histogram(f"understudy_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+
+class _Scraped(Collector):
+    """Figures that live elsewhere."""
+
+    def __init__(self, stats: Stats) -> None:
+        self._stats = stats
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        for name, value in self._stats().items():
+            family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            yield family(f"understudy_{name}", name.replace("_", " "), value=value)
+
+
+class MeteredGateway:
+    """A `Gateway` that counts what passes."""
+
+    def __init__(self, gateway: Gateway, telemetry: Telemetry) -> None:
+        self._gateway, self._telemetry = gateway, telemetry
+
+    async def submit(self, inbound: Inbound) -> Receipt:
+        """Commit a message, counted and timed."""
+        seen, channel, begun = self._telemetry, inbound.address.channel, time.perf_counter()
+        seen.received.labels(channel).inc()
+        try:
+            receipt = await self._gateway.submit(inbound)
+        except Refused as error:
+            seen.refused.labels(error.code).inc()
+            raise
+        if receipt.duplicate:
+            seen.duplicates.labels(channel).inc()
+            return receipt
+        seen.acked.labels(channel).inc()
+        seen.ack_seconds.observe(time.perf_counter() - begun)
+        return self._timed(receipt, channel)
+
+    async def record(self, conversation: str, event: Event) -> Recorded:
+        """Append a fact."""
+        return await self._gateway.record(conversation, event)
+
+    async def read(self, conversation: str, after: int = 0, limit: int | None = None) -> Sequence[Recorded]:
+        """Read stored events."""
+        return await self._gateway.read(conversation, after, limit)
+
+    def follow(self, conversation: str, after: int) -> AsyncIterator[Recorded]:
+        """Follow events."""
+        return self._gateway.follow(conversation, after)
+
+    def _timed(self, receipt: Receipt, channel: str) -> Receipt:
+        """The receipt, whose first awaited outcome is counted."""
+        begun, counted = time.perf_counter(), False
+
+        async def settled() -> Outcome:
+            nonlocal counted
+            outcome = await receipt.settled()
+            if not counted:
+                counted = True
+                self._telemetry.turns.labels(outcome.outcome).inc()
+                took = time.perf_counter() - begun
+                self._telemetry.turn_seconds.labels(channel, outcome.outcome).observe(took)
+            return outcome
+
+        return Receipt(receipt.conversation, receipt.seq, receipt.turn, receipt.duplicate, settled)

@@ -1,0 +1,49 @@
+"""How an HTTP request becomes a turn: its idempotency key, and the wait for its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+from pydantic import BaseModel, Field
+
+from bot.core.errors import InputError, Refused
+from bot.core.protocols import Outcome, Receipt
+from connectors.texts import Key
+
+
+class OutcomePending(Refused):
+    """The message is acknowledged, but its turn takes longer than a request may wait."""
+
+    code = "outcome_pending"
+
+
+class IdempotencyHeaders(BaseModel):
+    """Headers that a sending request may carry."""
+
+    key: Key = Field(default_factory=str, alias="Idempotency-Key")
+
+
+def idempotency_key(in_body: str, headers: IdempotencyHeaders) -> str:
+    """The client's message id from body or header, or a fresh one.
+
+    Raises:
+        InputError: both are given and differ.
+    """
+    if in_body and headers.key and in_body != headers.key:
+        raise InputError("the message id in the body differs from the Idempotency-Key header; send one of them")
+    return in_body or headers.key or uuid4().hex
+
+
+async def settled(receipt: Receipt, seconds: float) -> Outcome:
+    """How the turn ended.
+
+    Raises:
+        OutcomePending: the turn takes longer; it goes on.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await receipt.settled()
+    except TimeoutError:
+        why = "the message is stored and its answer is on the way; send it again with the same id to get the answer"
+        raise OutcomePending(why, retry_after=seconds) from None
