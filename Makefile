@@ -1,0 +1,67 @@
+# Everything from a bare Debian, Ubuntu or macOS machine with Python 3.11 or newer.
+#
+#   make demo    install, train the demo shop, ask it twelve questions, chat with it
+#   make test    install what the tests need, then style, types and every test
+#   make check   style, types and the fast tests only
+#
+# On Linux, PyPI's torch brings several GB of CUDA libraries. For the CPU build:
+#   make demo TORCH_FLAGS="--index-url https://download.pytorch.org/whl/cpu"
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+TORCH_FLAGS ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --constraint constraints.txt
+SHOP := examples/shop
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check fast slow style types system clean
+
+help:
+	@sed -n '3,5s/^# *//p' Makefile
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "No venv module. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "Installing into $(VENV) (some minutes the first time; torch first)"
+	@$(PIP) torch $(TORCH_FLAGS)
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@$(PIP) --editable '.[test]'
+	@touch $@
+
+install: $(VENV)/.installed  ## the bot command in .venv/bin
+
+demo: install
+	@$(BIN)/bot ingest $(SHOP)
+	@$(BIN)/bot train $(SHOP)
+	@$(BIN)/bot chat $(SHOP) --script $(SHOP)/demo.yml --trace
+
+system:
+	@sh tests/system.sh
+
+test: $(VENV)/.installed-test system style types
+	@$(BIN)/python -m pytest -q -m "not slow" --durations=10 --cov --cov-report=
+	@$(BIN)/python -m pytest -q -m slow --durations=10 --cov --cov-append --cov-report=
+	@$(BIN)/python -m coverage report --include='bot/core/*' --fail-under=100
+	@$(BIN)/python -m coverage report --skip-covered --sort=cover | tail -25
+
+check: $(VENV)/.installed-test style types fast
+
+fast:
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+slow:
+	@$(BIN)/python -m pytest -q -m slow
+
+style:
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types:
+	@$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage examples/*/.bot
