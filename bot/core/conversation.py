@@ -84,6 +84,7 @@ class Conversation:
     at: float = 0.0
     status: Status = "new"
     channel: str = ""
+    sender: str = ""
     slots: Mapping[str, JsonValue] = field(default_factory=dict)
     stack: tuple[Frame, ...] = ()
     current: Turn | None = None
@@ -162,7 +163,7 @@ def _turn_objection(state: Conversation, recorded: ev.Recorded) -> str:
 def _apply(state: Conversation, recorded: ev.Recorded) -> Conversation:
     match recorded.event:
         case ev.Started() as event:
-            return replace(state, status="active", channel=event.channel)
+            return replace(state, status="active", channel=event.channel, sender=event.sender)
         case ev.Received() as event:
             return _receive(state, Turn(recorded.turn, event.key, event.message, event.message.text))
         case ev.Settled():
