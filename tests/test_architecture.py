@@ -20,10 +20,10 @@ MAY_IMPORT = {
     "skills": ("bot.core", "skills"),
     "retrieval": ("bot.core", "retrieval"),
     "connectors": ("bot.core", "connectors"),
-    "training": (
-        "bot.core", "bot.store", "bot.bundles", "bot.manifest", "bot.project", "bot.config", "skills", "retrieval", "training",
+    "training": tuple(
+        "bot.core bot.store bot.bundles bot.manifest bot.project bot.config skills retrieval training".split()
     ),
-}  # fmt: skip
+}
 
 
 def module(path: Path) -> str:
