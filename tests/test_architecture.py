@@ -20,8 +20,16 @@ MAY_IMPORT = {
     "skills": ("bot.core", "skills"),
     "retrieval": ("bot.core", "retrieval"),
     "connectors": ("bot.core", "connectors"),
-    "training": tuple(
-        "bot.core bot.store bot.bundles bot.manifest bot.project bot.config skills retrieval training".split()
+    "training": (
+        "bot.core",
+        "bot.store",
+        "bot.bundles",
+        "bot.manifest",
+        "bot.project",
+        "bot.config",
+        "skills",
+        "retrieval",
+        "training",
     ),
 }
 
