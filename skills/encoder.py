@@ -20,9 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.core.errors import InputError
-from skills.encoder_engine import Engine, load_engine
+from skills import encoder_samples
+from skills.encoder_engine import Engine, Precision, build_float32, build_int8, cached
 from skills.encoder_files import MINILM, EncoderFiles, EncoderSource, find_files
-from skills.encoder_graph import LayerRange, Shape
+from skills.encoder_graph import GRAPH_VERSION, LayerRange, Shape
 
 if TYPE_CHECKING:
     from tokenizers import Encoding as Tokens
@@ -38,10 +39,14 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class EncoderSettings:
-    """How to run. `max_tokens` counts [CLS] and [SEP]; `batch_tokens` bounds the padded tokens of one forward."""
+    """How to run. `max_tokens` counts [CLS] and [SEP]; `batch_tokens` bounds the padded tokens of one forward.
+
+    `cache` is where the built graph is kept; by default see `skills.encoder_engine.cache_folder`.
+    """
 
     max_tokens: int = 128
     threads: int = 1
+    precision: Precision = "int8"
     batch_tokens: int = 2048
     cache: Path | None = None
 
@@ -65,29 +70,26 @@ class Encoder:
 
     name = "encoder"
 
-    def __init__(self, files: EncoderFiles, settings: EncoderSettings, engine: Engine) -> None:
+    def __init__(self, files: EncoderFiles, settings: EncoderSettings) -> None:
         self.files = files
         self.settings = settings
         self.shape: Shape = files.shape
         self.dimension: int = files.shape.width
         self.layers: int = files.shape.layers
-        self._engine = engine
         self._tokenizer = _tokenizer(files, settings.max_tokens)
-        self._words = files.tensor("embeddings.word_embeddings.weight")
+        self._words = files["embeddings.word_embeddings.weight"]
         self._positions = _positions(files, settings.max_tokens)
+        self._engine = self._load_engine()
 
     @classmethod
     def load(cls, source: EncoderSource = MINILM, settings: EncoderSettings | None = None) -> Encoder:
-        """Find the files, check their digests, build or fetch the compute graph.
+        """Find the files, check their digests, build the compute graph or fetch it from the cache.
 
         Raises:
             NotFound: no source has the files; says which were tried.
             IntegrityError: a file is not the pinned one; names it.
         """
-        settings = settings or EncoderSettings()
-        files = find_files(source)
-        engine = load_engine(files, LayerRange(0, files.shape.layers), settings.threads, settings.cache)
-        return cls(files, settings, engine)
+        return cls(find_files(source), settings or EncoderSettings())
 
     @property
     def fingerprint(self) -> dict[str, str]:
@@ -122,6 +124,24 @@ class Encoder:
             return np.zeros((0, self.dimension), np.float32)
         return np.stack([encoding.vector for encoding in self.run(texts)])
 
+    def _load_engine(self) -> Engine:
+        precision, layers = self.settings.precision, LayerRange(0, self.layers)
+        weights = self.files.digests["model.safetensors"]
+        key = f"{weights} {precision} {GRAPH_VERSION} {encoder_samples.VERSION}"
+        graph = cached(key, lambda: self._build(precision, layers), self.settings.cache)
+        return Engine(graph, precision, self.settings.threads)
+
+    def _build(self, precision: Precision, layers: LayerRange) -> bytes:
+        if precision == "float32":
+            return build_float32(self.files, self.shape, layers)
+        samples = [self._embed(np.asarray(self._tokens(text).ids)) for text in encoder_samples.TEXTS]
+        return build_int8(self.files, self.shape, layers, samples)
+
+    def _embed(self, ids: npt.NDArray[np.int64]) -> Floats:
+        """The sum of the embeddings, float32 (..., tokens, width)."""
+        summed: Floats = self._words[ids] + self._positions[: ids.shape[-1]]
+        return summed
+
     def _check_layers(self, layers: Sequence[int]) -> None:
         wrong = [layer for layer in layers if not 0 <= layer <= self.layers]
         if wrong:
@@ -152,7 +172,7 @@ class Encoder:
             ids[row, : lengths[row]] = item.ids
             mask[row, : lengths[row]] = 1
         wanted = sorted({*layers, self.layers})
-        states = self._engine.run(self._words[ids] + self._positions[: ids.shape[1]], mask, wanted)
+        states = self._engine.run(self._embed(ids), mask, wanted)
         vectors = self._pool(states[self.layers], mask)
         return [
             Encoding(
@@ -183,9 +203,9 @@ def _tokenizer(files: EncoderFiles, max_tokens: int) -> Tokenizer:
 
 def _positions(files: EncoderFiles, max_tokens: int) -> Floats:
     """Position plus token type, float32 (max_tokens, width)."""
-    table = files.tensor("embeddings.position_embeddings.weight")
+    table = files["embeddings.position_embeddings.weight"]
     first = files.first_position
     if max_tokens > len(table) - first:
         raise InputError(f"max_tokens: expected at most {len(table) - first} for this encoder, found {max_tokens}")
-    positions: Floats = table[first : first + max_tokens] + files.tensor("embeddings.token_type_embeddings.weight")[0]
+    positions: Floats = table[first : first + max_tokens] + files["embeddings.token_type_embeddings.weight"][0]
     return positions

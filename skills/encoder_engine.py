@@ -8,28 +8,26 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from skills.encoder_graph import GRAPH_VERSION, LayerRange, build_graph
-
-if TYPE_CHECKING:
-    from skills.encoder_files import EncoderFiles
+from skills.encoder_graph import GRAPH_VERSION, LayerRange, Shape, build_graph, input_name, read_linears
+from skills.encoder_quant import quantise
 
 Floats = npt.NDArray[np.float32]
+Precision = Literal["int8", "float32"]
+Weights = Mapping[str, Floats]
 _DIGEST_SIZE = 32
 
 
 class Engine:
     """A range of transformer layers, ready to run."""
 
-    name = "onnxruntime-fp32"
-
-    def __init__(self, graph: bytes, threads: int) -> None:
+    def __init__(self, graph: bytes, precision: Precision, threads: int = 1) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -37,23 +35,52 @@ class Engine:
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self.name = f"onnxruntime-{precision}-{GRAPH_VERSION}"
+        # The fused form of Add + LayerNormalization takes three times as long on CPUs (docs/benchmarks/encoder.md).
+        self._session = onnxruntime.InferenceSession(
+            graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=["SkipLayerNormFusion"]
+        )
 
     def run(self, x: Floats, mask: npt.NDArray[np.int32], layers: Sequence[int]) -> dict[int, Floats]:
         """Layer number -> float32 (batch, tokens, width). `x` and `mask` as in `build_graph`."""
-        outputs = self._session.run([f"h{layer}" for layer in layers], {"x": x, "mask": mask})
-        return dict(zip(layers, outputs, strict=True))
+        return dict(zip(layers, self.values([f"h{layer}" for layer in layers], x, mask), strict=True))
+
+    def values(self, names: Sequence[str], x: Floats, mask: npt.NDArray[np.int32]) -> list[Floats]:
+        """Outputs of the graph by name."""
+        outputs: list[Floats] = self._session.run(names, {"x": x, "mask": mask})
+        return outputs
 
 
-def load_engine(files: EncoderFiles, layers: LayerRange, threads: int = 1, cache: Path | None = None) -> Engine:
-    """The engine for some of the encoder's own layers, its graph from the cache when it is there."""
-    key = f"{files.digests['model.safetensors']} {GRAPH_VERSION} {Engine.name} {layers}"
-    path = (cache or cache_folder()) / f"encoder-{hashlib.sha256(key.encode()).hexdigest()[:24]}.graph"
-    graph = _read(path)
-    if graph is None:
-        graph = build_graph(_Weights(files), files.shape, layers)
-        _write(path, graph)
-    return Engine(graph, threads)
+def build_float32(weights: Weights, shape: Shape, layers: LayerRange) -> bytes:
+    """The graph as the weights are."""
+    return build_graph(weights, shape, layers, read_linears(weights, layers))
+
+
+def build_int8(weights: Weights, shape: Shape, layers: LayerRange, inputs: Sequence[Floats]) -> bytes:
+    """The graph in 8 bits. `inputs` are sample inputs, one float32 (tokens, width) per text, that set the ranges."""
+    linears = read_linears(weights, layers)
+    taps = list(dict.fromkeys(input_name(label) for label in linears))
+    taps = [name for name in taps if name != f"h{layers.first}" or layers.first == 0]
+    engine = Engine(build_graph(weights, shape, layers, linears, taps), "float32")
+    seen: dict[str, list[Floats]] = {name: [] for name in taps}
+    for x in inputs:
+        values = engine.values(taps, x[None], np.ones((1, len(x)), np.int32))
+        for name, value in zip(taps, values, strict=True):
+            seen[name].append(value[0])
+    samples = {name: np.concatenate(values) for name, values in seen.items()}
+    samples.setdefault(f"h{layers.first}", np.concatenate(list(inputs)))
+    rounded = quantise(linears, shape, layers, lambda label: samples[input_name(label)])
+    return build_graph(weights, shape, layers, rounded)
+
+
+def cached(key: str, build: Callable[[], bytes], folder: Path | None = None) -> bytes:
+    """What `build` gives, kept under a name made from `key`."""
+    path = (folder or cache_folder()) / f"graph-{hashlib.sha256(key.encode()).hexdigest()[:24]}.bin"
+    body = _read(path)
+    if body is None:
+        body = build()
+        _write(path, body)
+    return body
 
 
 def cache_folder() -> Path:
@@ -61,22 +88,6 @@ def cache_folder() -> Path:
     if chosen := os.environ.get("UNDERSTUDY_CACHE"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "understudy"
-
-
-class _Weights(Mapping[str, Floats]):
-    """The encoder's tensors as a mapping of float32 arrays."""
-
-    def __init__(self, files: EncoderFiles) -> None:
-        self._files = files
-
-    def __getitem__(self, name: str) -> Floats:
-        return self._files.tensor(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._files.tensors)
-
-    def __len__(self) -> int:
-        return len(self._files.tensors)
 
 
 def _read(path: Path) -> bytes | None:

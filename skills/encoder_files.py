@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -58,8 +58,11 @@ MINILM = EncoderSource(
 
 
 @dataclass(frozen=True)
-class EncoderFiles:
-    """Verified files of an encoder. Tensors are mapped from the file, not read."""
+class EncoderFiles(Mapping[str, npt.NDArray[np.float32]]):
+    """Verified files of an encoder; as a mapping, its tensors by name, as float32.
+
+    Tensors are views of the mapped file: only what is touched is read. Names have no model prefix ("bert.").
+    """
 
     source: EncoderSource
     root: Path
@@ -73,11 +76,14 @@ class EncoderFiles:
         """Where a file lies."""
         return self.root / name
 
-    def tensor(self, name: str) -> npt.NDArray[np.float32]:
-        """A weight as float32; a view of the mapped file when it is stored as such."""
-        if name not in self.tensors:
-            raise InputError(f"{self.path(WEIGHTS)}: expected a BERT-like encoder with a tensor {name!r}, found none")
+    def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
         return self.tensors[name].astype(np.float32, copy=False)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
 
 
 def find_files(source: EncoderSource) -> EncoderFiles:
