@@ -93,9 +93,9 @@ def _request(db: sqlite3.Connection, call: ActionCall, kind: str, detail: str, o
     return int(cursor.lastrowid or 0)
 
 
-def _find(db: sqlite3.Connection, call: ActionCall) -> Order | None:
-    """The order that slot `order_id` names."""
-    order_id = _text(call, "order_id").lstrip("#")
+def _find(db: sqlite3.Connection, call: ActionCall, slot: str = "order_id") -> Order | None:
+    """The order that a slot names."""
+    order_id = _text(call, slot)
     row = db.execute("SELECT * FROM orders WHERE order_id = ?", (order_id,)).fetchone()
     if row is None:
         return None
@@ -194,7 +194,7 @@ def _expected(order: Order, today: date) -> date | None:
 def _described(order: Order, now: float) -> Slots:
     return {
         "order_found": True,
-        "order_id": order.order_id,
+        "found_order": order.order_id,
         "order_state": order.state,
         "order_items": order.items,
         "order_city": order.city,
@@ -280,7 +280,7 @@ def change_address(call: ActionCall) -> ActionResult:
     """Note a new delivery address, as long as the parcel is still with us."""
 
     def work(db: sqlite3.Connection) -> Slots:
-        order = _find(db, call)
+        order = _find(db, call, "found_order")
         if order is None or order.state not in ("placed", "packed"):
             return {"address_changed": False}
         _request(db, call, "address", _text(call, "new_address"), order.order_id)
