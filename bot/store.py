@@ -164,7 +164,7 @@ class SqlStore:
         statement = select(CONVERSATIONS).order_by(CONVERSATIONS.c.position.desc()).limit(limit)
         if before is not None:
             statement = statement.where(CONVERSATIONS.c.position < before)
-        return [Summary(*row) for row in await self._fetch(statement)]
+        return [Summary(**row._mapping) for row in await self._fetch(statement)]
 
     async def open_turns(self) -> Sequence[str]:
         """See `EventStore`."""

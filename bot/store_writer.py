@@ -215,7 +215,8 @@ class _Work:
         head = self.heads[one.conversation]
         if head.seq != one.expected_seq:
             raise Conflict(f"conversation {one.conversation!r} is at seq {head.seq}, not {one.expected_seq}")
-        placed, rows = [], []
+        placed: list[ev.Recorded] = []
+        rows: list[tuple[Any, ...]] = []
         for recorded in one.events:
             if recorded.seq != head.seq + 1 or recorded.conversation != one.conversation:
                 raise Conflict(f"seq {head.seq + 1} of {one.conversation!r} was expected, found {recorded.seq}")

@@ -1,0 +1,187 @@
+"""One live conversation in memory: its folded state, the facts not yet committed, and who waits for an outcome.
+
+`note` puts a fact into the state at once; `flush` commits everything noted so far. Between the two nothing may be shown
+to anybody. Commits of a conversation are asked for in order, so a commit implies all before it. When one fails, memory
+is ahead of the log: the mailbox is dead, and the conversation is read anew from the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bot.core import events as ev
+from bot.core.conversation import Conversation, evolve
+from bot.core.errors import BotError, StorageUnavailable
+from bot.core.messages import Message, Part
+from bot.core.protocols import EventStore, Outcome
+
+_PAGE = 1000
+_REMEMBERED = 16
+"""Turns whose outcome a mailbox keeps at hand for a client that sends again."""
+
+Commit = asyncio.Task["Sequence[ev.Recorded] | BotError"]
+Publish = Callable[[str, Sequence[ev.Recorded]], None]
+
+
+@dataclass(slots=True, eq=False)
+class TurnBook:
+    """What one user message has led to. `parts` tell whether a second message with the key is the same."""
+
+    number: int
+    seq: int
+    key: str
+    parts: tuple[Part, ...]
+    shown: list[Message] = field(default_factory=list)
+    commit: Commit | None = None
+    ending: Outcome | BotError | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def end(self, ending: Outcome | BotError) -> None:
+        """Tell all who wait."""
+        if self.ending is None:
+            self.ending = ending
+            self.ended.set()
+
+    async def outcome(self) -> Outcome:
+        """How the turn ended; waits for it."""
+        await self.ended.wait()
+        assert self.ending is not None
+        if isinstance(self.ending, BotError):
+            raise self.ending
+        return self.ending
+
+
+async def committed(commit: Commit | None) -> Sequence[ev.Recorded]:
+    """The stored events, once they are durable. The commit goes on when the one who waits is cancelled."""
+    if commit is None:
+        return ()
+    result = await asyncio.shield(commit)
+    if isinstance(result, BotError):
+        raise result
+    return result
+
+
+class Mailbox:
+    """See the module. `on_death` is called once, with the turns left open."""
+
+    def __init__(self, conversation: str, store: EventStore, publish: Publish) -> None:
+        self.state = Conversation(id=conversation)
+        self.keys: set[str] = set()
+        self.open: dict[int, TurnBook] = {}
+        self.worker: asyncio.Task[None] | None = None
+        self.failure: BotError | None = None
+        self.on_death: Callable[[Mailbox], None] = lambda box: None
+        self._store, self._publish = store, publish
+        self._recent: dict[str, TurnBook] = {}
+        self._noted: list[ev.Recorded] = []
+        self._commit: Commit | None = None
+
+    async def load(self) -> None:
+        """Read the conversation from the log."""
+        while True:
+            page = await self._store.read(self.state.id, self.state.seq, _PAGE)
+            for recorded in page:
+                self.state = evolve(self.state, recorded)
+                if isinstance(recorded.event, ev.Received):
+                    self.book(recorded)
+            self._take_in(page)
+            if len(page) < _PAGE:
+                return
+
+    @property
+    def idle(self) -> bool:
+        """Whether the mailbox could be forgotten and read again later."""
+        return self.worker is None and not self.open and not self._noted and self._commit is None
+
+    def book(self, recorded: ev.Recorded) -> TurnBook:
+        """Open the book of a received message."""
+        assert isinstance(recorded.event, ev.Received)
+        event = recorded.event
+        book = TurnBook(recorded.turn, recorded.seq, event.key, event.message.parts)
+        self.open[book.number] = self._recent[book.key] = book
+        self.keys.add(book.key)
+        if len(self._recent) > _REMEMBERED:
+            del self._recent[next(iter(self._recent))]
+        return book
+
+    def known(self, key: str) -> TurnBook | None:
+        """The book of a recent message with this key. An older one has to be found in the log."""
+        return self._recent.get(key)
+
+    def note(self, event: ev.Event, at: float, turn: int | None = None) -> ev.Recorded:
+        """Let a fact follow; the turn is the open one unless told.
+
+        Raises:
+            IllegalHistory: it cannot follow. Nothing was noted.
+        """
+        self._alive()
+        state = self.state
+        if turn is None:
+            turn = state.turn if state.current is None else state.current.number
+        recorded = ev.Recorded(conversation=state.id, seq=state.seq + 1, turn=turn, at=at, event=event)
+        self.state = evolve(state, recorded)
+        self._noted.append(recorded)
+        return recorded
+
+    @property
+    def something_to_show(self) -> bool:
+        """Whether a reply waits for its commit."""
+        return any(isinstance(recorded.event, ev.Replied) for recorded in self._noted)
+
+    def flush(self) -> Commit | None:
+        """Start to commit what was noted; the last commit under way, None if all is durable."""
+        self._alive()
+        if self._noted:
+            events, self._noted = self._noted, []
+            self._commit = asyncio.create_task(self._write(events))
+        return self._commit
+
+    async def rest(self) -> None:
+        """Wait until no commit is under way."""
+        while self._commit is not None:
+            await asyncio.wait([self._commit])
+
+    def die(self, failure: BotError) -> None:
+        """Give the conversation up; those who wait get the failure."""
+        if self.failure is not None:
+            return
+        self.failure, self._noted = failure, []
+        left, self.open = self.open, {}
+        for book in left.values():
+            book.end(failure)
+        self.on_death(self)
+
+    def _alive(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    async def _write(self, events: list[ev.Recorded]) -> Sequence[ev.Recorded] | BotError:
+        me = asyncio.current_task()
+        try:
+            stored = await self._store.append(self.state.id, events[0].seq - 1, events)
+        except BotError as error:
+            self.die(error)
+            return error
+        except asyncio.CancelledError:
+            self.die(StorageUnavailable(f"conversation {self.state.id!r} was closed"))
+            raise
+        finally:
+            if self._commit is me:
+                self._commit = None
+        self._take_in(stored)
+        self._publish(self.state.id, stored)
+        return stored
+
+    def _take_in(self, stored: Sequence[ev.Recorded]) -> None:
+        """Enter replies and outcomes, now durable, into the books."""
+        for recorded in stored:
+            book, event = self.open.get(recorded.turn), recorded.event
+            if book is None:
+                continue
+            if isinstance(event, ev.Replied):
+                book.shown.append(event.message)
+            elif isinstance(event, ev.Settled):
+                del self.open[book.number]
+                book.end(Outcome(book.number, event.outcome, tuple(book.shown)))

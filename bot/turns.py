@@ -1,0 +1,283 @@
+"""Performs the steps that `decide` asks for, one turn of one conversation at a time.
+
+Facts are noted as they come about and committed (a) before a custom action runs, (b) when something was said and a slow
+step follows, (c) with the turn's outcome; so a simple turn costs one commit besides that of the message itself.
+Whatever escapes from a step becomes a `Failed` fact, and the turn goes on to tell the user so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from bot.core import events as ev
+from bot.core import steps as st
+from bot.core.conversation import Conversation, Turn
+from bot.core.errors import BotError, DeadlineExceeded, SkillError
+from bot.core.messages import Message, Text
+from bot.core.policy import render
+from bot.core.program import Program
+from bot.core.protocols import ActionCall, ActionResult, ActionServer, Hits, Query, Understanding, Utterance
+from bot.mailbox import Mailbox, committed
+
+_log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+_LAST_WORDS = "Sorry, something went wrong. Please try again."
+
+
+@dataclass(frozen=True)
+class Models:
+    """All that answers depend on, as one value: a turn uses the same one from its beginning to its end.
+
+    `bundle` is the model bundle's id. Without `retrieve` nothing is ever found; without `actions` custom actions fail.
+    """
+
+    bundle: str
+    program: Program
+    understand: Callable[[Utterance], Awaitable[Understanding]]
+    retrieve: Callable[[Query], Awaitable[Hits]] | None = None
+    actions: ActionServer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a step may take, in seconds."""
+
+    understand: float = 2.0
+    retrieve: float = 2.0
+    action: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long a stage of a turn took: ack, understand, decide, retrieve, action or commit."""
+
+    conversation: str
+    turn: int
+    stage: str
+    seconds: float
+
+
+Observer = Callable[[Timing], None]
+Decide = Callable[[Conversation, Program], st.Step]
+
+
+@dataclass(frozen=True, slots=True)
+class Performer:
+    """What performing needs besides the conversation. `clock` gives seconds since 1970 UTC."""
+
+    decide: Decide
+    clock: Callable[[], float]
+    observe: Observer
+    deadlines: Deadlines
+
+    async def turn(self, box: Mailbox, models: Models) -> bool:
+        """Bring the open turn to its end; whether there may be another one. Never raises for what a step did.
+
+        Raises:
+            BotError: the log could not be written; the mailbox is dead.
+        """
+        run = _Run(self, box, models)
+        for mend in (run.fail, run.last_words):
+            try:
+                return await run.steps()
+            except Exception as error:  # the boundary: whatever escapes becomes a fact and a visible answer
+                if box.failure is not None:
+                    raise box.failure from error
+                mend(error)
+        await committed(box.flush())
+        return box.state.current is not None
+
+
+class TooManySteps(BotError):
+    """The program went round without settling the turn."""
+
+    code = "too_many_steps"
+
+
+class _Run:
+    """One turn under way."""
+
+    def __init__(self, performer: Performer, box: Mailbox, models: Models) -> None:
+        self._by, self._box, self._models = performer, box, models
+        self._stage = "decide"
+        self._understood: Understanding | None = None
+
+    @property
+    def _turn(self) -> Turn | None:
+        return self._box.state.current
+
+    def _note(self, event: ev.Event) -> None:
+        self._box.note(event, self._by.clock())
+
+    async def steps(self) -> bool:
+        """Perform steps until the turn is settled or there is nothing to do."""
+        program = self._models.program
+        deciding = 0.0
+        for _ in range(program.behaviour.max_steps):
+            self._stage, started = "decide", time.perf_counter()
+            step = self._by.decide(self._box.state, program)
+            deciding += time.perf_counter() - started
+            if isinstance(step, st.Settle | st.Listen):
+                self._observe("decide", deciding)
+                return await self._stop(step)
+            await self._perform(step)
+        raise TooManySteps(f"more than {program.behaviour.max_steps} steps in one turn; does a flow go in circles?")
+
+    async def _stop(self, step: st.Settle | st.Listen) -> bool:
+        if isinstance(step, st.Settle):
+            outcome = step.outcome
+            assert outcome == "replied" or outcome == "failed" or outcome == "handed_off"
+            with self._timed("commit"):
+                self._note(ev.Settled(outcome=outcome))
+                await committed(self._box.flush())
+            return self._box.state.current is not None
+        await committed(self._box.flush())
+        return False
+
+    async def _perform(self, step: st.Step) -> None:
+        match step:
+            case st.Understand():
+                await self._understand(step)
+            case st.Retrieve():
+                await self._retrieve(step)
+            case st.Run():
+                await self._act(step)
+            case st.Record():
+                for event in step.events:
+                    self._note(event)
+            case st.Say():
+                self._say(step.messages, step.step)
+                for event in step.events:
+                    self._note(event)
+            case st.Transcribe():
+                self._stage = "transcribe"
+                raise SkillError("transcriber", "there is no speech recogniser in this bot; send text")
+            case _:
+                raise AssertionError(step)
+
+    def _say(self, messages: tuple[Message, ...], step: str | None) -> None:
+        for message in messages:
+            turn = self._turn
+            number, said, answers = (turn.number, turn.replies, turn.message.id) if turn else (0, 0, None)
+            named = {"id": f"{number}.{said + 1}", "reply_to": message.reply_to or answers}
+            self._note(ev.Replied(message=message.model_copy(update=named), step=step))
+
+    async def _understand(self, step: st.Understand) -> None:
+        past = tuple(text for _, text in self._box.state.history[:-1])
+        utterance = Utterance(text=step.text, now=self._box.state.at, context=past)
+        asked = self._models.understand(utterance)
+        found = await self._slowly("understand", asked, self._by.deadlines.understand)
+        if not all(math.isfinite(number) for number in (found.in_scope, *(item.score for item in found.intents))):
+            raise SkillError("understand", "gave a score that is not a number; train the model again")
+        self._understood = found
+        self._note(
+            ev.Understood(
+                text=found.text,
+                language=found.language,
+                supported=found.supported,
+                intents=found.intents,
+                in_scope=found.in_scope,
+                threshold=found.threshold,
+                entities=found.entities,
+                bundle=found.bundle,
+            )
+        )
+
+    async def _retrieve(self, step: st.Retrieve) -> None:
+        if self._models.retrieve is None:
+            self._note(ev.Retrieved(query=step.query, hits=(), floor=1.0, index=""))
+            return
+        same = self._understood is not None and self._understood.text == step.query
+        query = Query(text=step.query, vector=self._understood.vector if same and self._understood else None)
+        found = await self._slowly("retrieve", self._models.retrieve(query), self._by.deadlines.retrieve)
+        self._note(ev.Retrieved(query=step.query, hits=found.hits, floor=found.floor, index=found.index))
+
+    async def _act(self, step: st.Run) -> None:
+        turn = self._turn
+        number = turn.number if turn else self._box.state.turn
+        key = f"{self._box.state.id}/{number}/{step.step or step.action}"
+        # What led to the action is durable before it has effects outside, so a crash repeats it with the same key.
+        await committed(self._box.flush())
+        started, error, result = time.perf_counter(), None, ActionResult()
+        try:
+            result = await self._slowly("action", self._call(step, key), self._by.deadlines.action)
+        except Exception as raised:  # the boundary to the project's own code
+            error = raised.code if isinstance(raised, BotError) else "action_failed"
+            self._report(raised, error)
+        seconds = time.perf_counter() - started
+        self._note(ev.ActionRan(action=step.action, key=key, step=step.step, error=error, seconds=seconds))
+        for name, value in result.slots.items():
+            self._note(ev.SlotSet(name=name, value=value, step=step.step, source="action"))
+        for said in result.messages:
+            state, program = self._box.state, self._models.program
+            self._say(render(said, state, program) if isinstance(said, str) else (said,), step.step)
+
+    async def _call(self, step: st.Run, key: str) -> ActionResult:
+        actions = self._models.actions
+        if actions is None or step.action not in actions.names:
+            raise SkillError("actions", f"there is no custom action {step.action!r}; write it or start its server")
+        state = self._box.state
+        text = state.current.text if state.current else ""
+        slots = {**self._models.program.initial_slots, **state.slots}
+        call = ActionCall(step.action, key, state.id, state.sender, slots, text, self._by.clock())
+        return await actions.run(call)
+
+    async def _slowly(self, stage: str, work: Awaitable[Result], seconds: float) -> Result:
+        """Wait for something outside; what was said before it is shown meanwhile."""
+        self._stage = stage
+        if self._box.something_to_show:
+            self._box.flush()
+        try:
+            with self._timed(stage):
+                async with asyncio.timeout(seconds):
+                    return await work
+        except TimeoutError as error:
+            raise DeadlineExceeded(stage, f"gave no result within {seconds:g} s") from error
+
+    def fail(self, error: Exception) -> None:
+        """Note that the turn failed; `decide` then tells the user."""
+        code = error.code if isinstance(error, BotError) else "internal"
+        self._report(error, code)
+        self._note(ev.Failed(code=code, stage=self._stage, detail=_named(error)))
+
+    def last_words(self, error: Exception) -> None:
+        """The program could not even apologise: do it for it."""
+        self._report(error, "internal")
+        turn = self._turn
+        if turn is not None:
+            if turn.failed is None:
+                self._note(ev.Failed(code="internal", stage=self._stage, detail=_named(error)))
+            self._say((Message(id="", name="utter_failed", parts=(Text(text=_LAST_WORDS),)),), None)
+            self._note(ev.Settled(outcome="failed"))
+
+    def _report(self, error: Exception, code: str) -> None:
+        """Tell operators where, not what: messages of errors may quote the user."""
+        place = "".join(traceback.format_tb(error.__traceback__)[-3:])
+        _log.error("turn failed: %s at %s, %s\n%s", code, self._stage, _named(error), place)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._observe(stage, time.perf_counter() - started)
+
+    def _observe(self, stage: str, seconds: float) -> None:
+        state = self._box.state
+        number = state.current.number if state.current else state.turn
+        self._by.observe(Timing(state.id, number, stage, seconds))
+
+
+def _named(error: Exception) -> str:
+    skill = f" in {error.skill}" if isinstance(error, SkillError) else ""
+    cause = f" from {type(error.__cause__).__name__}" if error.__cause__ else ""
+    return f"{type(error).__name__}{skill}{cause}"
