@@ -193,22 +193,25 @@ class Flow(Value):
 
 
 class Behaviour(Value):
-    """Choices of the author that are not in a project's YAML files but in bot.yml.
+    """Choices of the author that are not in a project's YAML files but in bot.yml."""
 
-    `clarify_margin`: the best two intents closer than this lead to a "did you mean" question.
-    `digress_at`: the probability an intent needs to interrupt a flow that waits for an answer.
-    `attempts`: how often a slot is asked for before a person is offered.
-    """
-
-    languages: tuple[str, ...] = ("en",)
-    clarify_margin: float = 0.15
-    digress_at: float = 0.6
-    attempts: int = 3
-    cancel_intent: str = "cancel"
-    affirm_intent: str = "affirm"
-    deny_intent: str = "deny"
-    handoff_intent: str = "talk_to_person"
-    max_steps: int = 40
+    languages: tuple[str, ...] = Field(
+        default=("en",), description="Languages the bot is made for; the first is its own."
+    )
+    clarify_margin: float = Field(
+        default=0.15, ge=0, le=1, description='The best two intents closer than this lead to a "did you mean" question.'
+    )
+    digress_at: float = Field(
+        default=0.6, ge=0, le=1, description="Probability an intent needs to interrupt a flow that waits for an answer."
+    )
+    attempts: int = Field(
+        default=3, ge=1, le=20, description="How often a slot is asked for before a person is offered."
+    )
+    cancel_intent: str = Field(default="cancel", description="Intent that stops the flow in progress.")
+    affirm_intent: str = Field(default="affirm", description="Intent that means yes.")
+    deny_intent: str = Field(default="deny", description="Intent that means no.")
+    handoff_intent: str = Field(default="talk_to_person", description="Intent that asks for a person.")
+    max_steps: int = Field(default=40, ge=1, le=1000, description="Most steps of one turn before it counts as failed.")
 
 
 class Program(Value):
