@@ -1,4 +1,4 @@
-"""Test conversations: YAML in the manner of Rasa's end-to-end test cases, played against the real bot and judged by facts.
+"""Test conversations: YAML like Rasa's end-to-end test cases, played against the real bot and judged by its facts.
 
     test_cases:
     - test_case: order status
@@ -123,8 +123,8 @@ def _scenario(node: Node) -> Scenario:
         raise ProjectError("expected a test case with `test_case` (its name) and `steps`", node.where)
     tags = node.map.get("tags")
     return Scenario(
-        name=str(name.plain),
-        tags=tuple(str(tag.plain) for tag in tags.items) if tags else (),
+        name=str(name.plain()),
+        tags=tuple(str(tag.plain()) for tag in tags.items) if tags else (),
         steps=tuple(_step(step) for step in steps.items),
         where=node.where,
     )
@@ -132,13 +132,13 @@ def _scenario(node: Node) -> Scenario:
 
 def _step(node: Node) -> ScenarioStep:
     user, payload, wanted = node.map.get("user"), node.map.get("payload"), node.map.get("assertions")
-    button = payload.plain if payload else 0
+    button = payload.plain() if payload else 0
     if (user is None) == (payload is None) or not isinstance(button, int):
         raise ProjectError(
             f"expected `user: words` or `payload: number of a button`, found {describe(node)}", node.where
         )
     assertions = tuple(_assertion(item) for item in wanted.items) if wanted else ()
-    return ScenarioStep(str(user.plain) if user else "", button, assertions, node.where)
+    return ScenarioStep(str(user.plain()) if user else "", button, assertions, node.where)
 
 
 def _assertion(node: Node) -> Assertion:
@@ -146,7 +146,7 @@ def _assertion(node: Node) -> Assertion:
     if len(entries) != 1 or next(iter(entries)) not in ASSERTIONS:
         raise ProjectError(f"expected one of {', '.join(sorted(ASSERTIONS))}, found {describe(node)}", node.where)
     name, value = next(iter(entries.items()))
-    return Assertion(name, value.plain, node.where)
+    return Assertion(name, value.plain(), node.where)
 
 
 # Playing ------------------------------------------------------------------------------------------------------------
@@ -281,7 +281,7 @@ def _slot_not_set(value: JsonValue, events: Sequence[Event]) -> str | None:
 
 def _uttered(value: JsonValue, events: Sequence[Event]) -> str | None:
     messages = [e.message for e in events if isinstance(e, ev.Replied)]
-    wanted = value if isinstance(value, dict) else {"text_matches": value}
+    wanted: dict[str, JsonValue] = value if isinstance(value, dict) else {"text_matches": value}
     if any(_fits(message, wanted) for message in messages):
         return None
     return " | ".join(f"{m.name or 'text'}: {m.text}" for m in messages) or "nothing"
