@@ -15,15 +15,17 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.core.errors import InputError, NotFound
 from bot.core.events import Corrected, Entity, Received, Recorded, Transcribed, Understood
 from bot.manifest import DataSet
-from bot.project.nlu import NluData
 from skills.entities_head import kind_name
 from skills.entities_rules import words
 from training.examples import OUTSIDE, Example, FaqExample, IntentExample, Passage, SlotExample
+
+if TYPE_CHECKING:
+    from bot.project.nlu import NluData
 
 Row = TypeVar("Row")
 Fields = Mapping[str, Any]
@@ -141,9 +143,7 @@ def json_rows(path: Path) -> Iterator[tuple[str, Any]]:
             f"{path.name}:{number}: expected one JSON object, {error.msg} at column {error.colno}"
         ) from error
     except RecursionError:
-        raise InputError(
-            f"{path.name}:{number}: expected one JSON object, found one that is nested too deeply"
-        ) from None
+        raise InputError(f"{path.name}:{number}: expected one JSON object, found too deep nesting") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path.name}: expected a gzip file; it is damaged ({error})") from error
 

@@ -138,7 +138,7 @@ def per_class(gold: Sequence[str], predicted: Sequence[str], *, seed: int = 0) -
     scores = []
     for number, label in enumerate(labels):
         f1 = _percentile(float(values[number]), samples[:, number], support[label])
-        precision, recall = _share(hits[label], guesses[label]), _share(hits[label], support[label])
+        precision, recall = share(hits[label], guesses[label]), share(hits[label], support[label])
         scores.append(ClassScore(label, precision, recall, f1, support[label]))
     return tuple(scores)
 
@@ -170,6 +170,26 @@ def span_f1(gold: Sequence[Set[Hashable]], predicted: Sequence[Set[Hashable]]) -
         return np.where(found > 0, 2 * (weights @ hits) / np.maximum(found, 1), 1.0)
 
     return statistic
+
+
+def per_kind(gold: Sequence[Set[Span]], predicted: Sequence[Set[Span]], *, seed: int = 0) -> tuple[ClassScore, ...]:
+    """Precision, recall and F1 of every kind of span, in the order of the kinds; `support` counts spans."""
+    kinds = sorted({kind for row in (*gold, *predicted) for _, _, kind in row})
+    is_gold, is_predicted = _kind_counts(gold, kinds), _kind_counts(predicted, kinds)
+    is_hit = _kind_counts([one & other for one, other in zip(gold, predicted, strict=True)], kinds)
+
+    def statistic(weights: Floats) -> Floats:
+        with np.errstate(invalid="ignore"):
+            scores: Floats = 2 * (weights @ is_hit) / (weights @ is_gold + weights @ is_predicted)
+        return scores
+
+    values, samples = statistic(np.ones((1, len(gold))))[0], resample(statistic, len(gold), seed=seed)
+    totals = [counts.sum(axis=0).astype(int).tolist() for counts in (is_hit, is_gold, is_predicted)]
+    scores = []
+    for number, (kind, hits, support, guesses) in enumerate(zip(kinds, *totals, strict=True)):
+        f1 = _percentile(float(values[number]), samples[:, number], support)
+        scores.append(ClassScore(kind, share(hits, guesses), share(hits, support), f1, support))
+    return tuple(scores)
 
 
 def slot_f1(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], *, seed: int = 0) -> Metric:
@@ -271,7 +291,17 @@ def _one_hot(values: Sequence[str], labels: Sequence[str]) -> Floats:
     return hot
 
 
-def _share(hits: int, rows: int) -> Metric:
+def _kind_counts(rows: Sequence[Set[Span]], kinds: Sequence[str]) -> Floats:
+    number = {kind: position for position, kind in enumerate(kinds)}
+    counts = np.zeros((len(rows), len(kinds)))
+    for position, row in enumerate(rows):
+        for _, _, kind in row:
+            counts[position, number[kind]] += 1
+    return counts
+
+
+def share(hits: int, rows: int) -> Metric:
+    """A proportion that may be of nothing: 0 then, and anything is possible."""
     return wilson(hits, rows) if rows else Metric(value=0.0, low=0.0, high=1.0, n=0)
 
 
