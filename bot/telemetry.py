@@ -7,6 +7,7 @@ text as labels. Logs are JSON lines on standard error; by default they hold no u
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
 import time
@@ -17,10 +18,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from bot.core.errors import Refused
+from bot.core.errors import BotError, Refused
 from bot.core.events import Event, Recorded
 from bot.core.messages import Inbound
-from bot.core.protocols import Gateway, Outcome, Receipt
+from bot.core.protocols import Gateway, Receipt
+from bot.turns import Timing
 
 FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 SLOW = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -65,12 +67,12 @@ class Telemetry:
         self._stages: dict[str, Histogram] = {}
         self._requests: dict[tuple[str, int], Counter] = {}
 
-    def observe(self, stage: str, seconds: float) -> None:
+    def observe(self, timing: Timing) -> None:
         """Note how long a stage of a turn took; the manager's observer."""
-        child = self._stages.get(stage)
+        child = self._stages.get(timing.stage)
         if child is None:
-            child = self._stages[stage] = self.stage_seconds.labels(stage)
-        child.observe(seconds)
+            child = self._stages[timing.stage] = self.stage_seconds.labels(timing.stage)
+        child.observe(timing.seconds)
 
     def answered(self, route: str, status: int) -> None:
         """Count a request."""
@@ -121,6 +123,7 @@ class MeteredGateway:
 
     def __init__(self, gateway: Gateway, telemetry: Telemetry) -> None:
         self._gateway, self._telemetry = gateway, telemetry
+        self._waiting: set[asyncio.Task[None]] = set()
 
     async def submit(self, inbound: Inbound) -> Receipt:
         """Commit a message, counted and timed."""
@@ -136,7 +139,10 @@ class MeteredGateway:
             return receipt
         seen.acked.labels(channel).inc()
         seen.ack_seconds.observe(time.perf_counter() - begun)
-        return self._timed(receipt, channel)
+        task = asyncio.create_task(self._count(receipt, channel))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+        return receipt
 
     async def record(self, conversation: str, event: Event) -> Recorded:
         """Append a fact."""
@@ -150,18 +156,10 @@ class MeteredGateway:
         """Follow events."""
         return self._gateway.follow(conversation, after)
 
-    def _timed(self, receipt: Receipt, channel: str) -> Receipt:
-        """The receipt, whose first awaited outcome is counted."""
-        begun, counted = time.perf_counter(), False
-
-        async def settled() -> Outcome:
-            nonlocal counted
-            outcome = await receipt.settled()
-            if not counted:
-                counted = True
-                self._telemetry.turns.labels(outcome.outcome).inc()
-                took = time.perf_counter() - begun
-                self._telemetry.turn_seconds.labels(channel, outcome.outcome).observe(took)
-            return outcome
-
-        return Receipt(receipt.conversation, receipt.seq, receipt.turn, receipt.duplicate, settled)
+    async def _count(self, receipt: Receipt, channel: str) -> None:
+        """Count the turn when it is over, whether or not its channel waits for it."""
+        begun = time.perf_counter()
+        with contextlib.suppress(BotError):  # the channel tells the user; here it is only not counted
+            ended = (await receipt.settled()).outcome
+            self._telemetry.turns.labels(ended).inc()
+            self._telemetry.turn_seconds.labels(channel, ended).observe(time.perf_counter() - begun)

@@ -212,7 +212,7 @@ class ConversationApi:
         rating, conversation = call.body, call.segments.conversation
         self._messages.take(conversation, "messages in this conversation")
         found = await self.gateway.read(conversation, rating.seq - 1, 1)
-        if not found:
+        if not found or found[0].seq != rating.seq:
             raise NotFound(f"this conversation has no event {rating.seq}")
         if not isinstance(found[0].event, Replied):
             raise InputError(f"event {rating.seq} is not a message of the bot; rate one whose kind is 'bot'")

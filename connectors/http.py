@@ -16,10 +16,12 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from bot.core.errors import Refused
 from bot.core.protocols import Channel
 from connectors.limits import Limits
+from connectors.texts import IN_WORDS
 
 BodyT = TypeVar("BodyT")
 QueryT = TypeVar("QueryT")
@@ -124,8 +126,12 @@ class Throttle:
 
 
 def explain(error: ValidationError) -> str:
-    """What was expected and found, for the client."""
-    found = error.errors(include_url=False, include_context=False)
-    lines = [f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in found[:3]]
+    """What was expected, field by field, for the client."""
+    found = error.errors(include_url=False, include_input=False)
+    lines = [f"{'.'.join(map(str, item['loc'])) or 'body'}: {_in_words(item)}" for item in found[:3]]
     more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
     return "; ".join(lines)[:500] + more
+
+
+def _in_words(item: ErrorDetails) -> str:
+    return IN_WORDS.get(item.get("ctx", {}).get("pattern", ""), item["msg"])

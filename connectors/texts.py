@@ -16,6 +16,16 @@ _BLANK = r"\x00-\x20\x7f-\xa0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\
 VISIBLE = rf"^[^\x00]*[^{_BLANK}][^\x00]*$"
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
 
+WORD = r"^[\x21-\x7e]+$"
+WEB_ID = r"^web-[A-Za-z0-9_-]{22}$"
+IN_WORDS = {
+    VISIBLE: "must hold at least one visible character and no U+0000",
+    PRINTABLE: "must hold printable characters only",
+    WORD: "must hold visible ASCII characters only, no spaces",
+    WEB_ID: "is not the id of a web conversation; POST /api/v1/conversations gives one",
+}
+"""What each pattern asks for."""
+
 MessageText = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=MESSAGE_CHARACTERS, pattern=VISIBLE),
@@ -27,11 +37,11 @@ Name = Annotated[
 ]
 Key = Annotated[
     str,
-    StringConstraints(strict=True, min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$"),
+    StringConstraints(strict=True, min_length=1, max_length=128, pattern=WORD),
     Field(description="The client's own id of the message, unique in its conversation for ever.", examples=["m-1"]),
 ]
 WebConversation = Annotated[
     str,
-    StringConstraints(strict=True, pattern=r"^web-[A-Za-z0-9_-]{22}$"),
+    StringConstraints(strict=True, pattern=WEB_ID),
     Field(description="Given by POST /api/v1/conversations. Whoever knows it can read the conversation."),
 ]

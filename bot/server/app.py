@@ -146,6 +146,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     headers = response.headers
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
+    headers["Server"] = "understudy"
     headers["X-Request-Id"] = request.get("request_id", "")
     if origin := request.get("cross_origin"):
         headers["Access-Control-Allow-Origin"] = origin

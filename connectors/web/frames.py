@@ -1,8 +1,9 @@
 """The frames of the WebSocket at `/api/v1/ws`, one JSON object each.
 
 The client says `hello` first, with the last `seq` it has seen. The server sends every public event after it, then
-`resumed`, then events as they happen. Each `message` of the client is answered by `ack` (it is stored) or `error`. Its
-id makes a resend safe: after a reconnect a client sends again what was not acknowledged.
+`resumed`, then events as they happen; `reset` comes first when the client's past is gone (erased). Each `message` of
+the client is answered by `ack` (it is stored) or `error`. Its id makes a resend safe: after a reconnect a client sends
+again what was not acknowledged.
 """
 
 from __future__ import annotations
@@ -57,15 +58,20 @@ class ErrorFrame(BaseModel):
 
 
 class ResumedFrame(BaseModel):
-    """Server: everything stored has been sent. `reset` tells the client to forget what it had: its past is gone."""
+    """Server: everything stored has been sent."""
 
     type: Literal["resumed"] = "resumed"
     conversation: str
     last_seq: int
-    reset: bool = False
+
+
+class ResetFrame(BaseModel):
+    """Server: forget what you have shown; the conversation is not there any more or has begun anew."""
+
+    type: Literal["reset"] = "reset"
 
 
 CLIENT_FRAME: TypeAdapter[HelloFrame | MessageFrame] = TypeAdapter(
     Annotated[HelloFrame | MessageFrame, Field(discriminator="type")]
 )
-ServerFrame = AckFrame | EventFrame | ErrorFrame | ResumedFrame
+ServerFrame = AckFrame | EventFrame | ErrorFrame | ResumedFrame | ResetFrame

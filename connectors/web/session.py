@@ -29,6 +29,7 @@ from connectors.web.frames import (
     EventFrame,
     HelloFrame,
     MessageFrame,
+    ResetFrame,
     ResumedFrame,
     ServerFrame,
 )
@@ -112,13 +113,14 @@ class Session:
     async def _pump(self, after: int) -> None:
         """Everything after `after`, then what happens."""
         gateway, seen = self._api.gateway, after
-        reset = after > 0 and not await gateway.read(self.conversation, after - 1, 1)
-        seen = 0 if reset else after
+        if after and not await gateway.read(self.conversation, after - 1, 1):
+            await self._send(ResetFrame())
+            seen = 0
         while page := await gateway.read(self.conversation, seen, self._limits.page_events):
             for recorded in page:
                 await self._show(recorded)
             seen = page[-1].seq
-        await self._send(ResumedFrame(conversation=self.conversation, last_seq=seen, reset=reset))
+        await self._send(ResumedFrame(conversation=self.conversation, last_seq=seen))
         async for recorded in gateway.follow(self.conversation, seen):
             await self._show(recorded)
 
