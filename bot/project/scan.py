@@ -1,0 +1,74 @@
+"""Which actions a project's `actions.py` offers, found without running it."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot.core.errors import ProjectError
+from bot.project.problems import Problems
+from bot.yaml import read_text
+
+_NAME = "actions.py"
+
+
+@dataclass(frozen=True, slots=True)
+class ActionScan:
+    """Names of `@action("name")` functions with their places; `text` is the file's, `rasa_sdk` if that is imported."""
+
+    places: dict[str, str] = field(default_factory=dict)
+    text: str = ""
+    rasa_sdk: bool = False
+
+
+def scan_actions(root: Path, problems: Problems) -> ActionScan:
+    """Look through `actions.py` of a project; nothing is found when there is no such file."""
+    if not (root / _NAME).is_file():
+        return ActionScan()
+    try:
+        text = read_text(root / _NAME, _NAME)
+        tree = _parsed(text)
+    except ProjectError as error:
+        problems.errors.append(error)
+        return ActionScan()
+    places: dict[str, str] = {}
+    for name, line in _decorated(tree):
+        where = f"{_NAME}:{line}"
+        if name in places:
+            problems.error(f"action {name!r} is defined in {places[name]} already", where)
+        places.setdefault(name, where)
+    return ActionScan(places, text, any(module.split(".")[0] == "rasa_sdk" for module in _imported(tree)))
+
+
+def _parsed(text: str) -> ast.Module:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
+    except SyntaxError as error:
+        raise ProjectError(f"not valid Python: {error.msg}", f"{_NAME}:{error.lineno or 1}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ProjectError(f"not valid Python: {error}", f"{_NAME}:1") from None
+
+
+def _decorated(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for decorator in node.decorator_list:
+            match decorator:
+                case ast.Call(
+                    func=ast.Name(id="action") | ast.Attribute(attr="action"), args=[ast.Constant(value=str(name))]
+                ):
+                    yield name, node.lineno
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""

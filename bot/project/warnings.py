@@ -1,0 +1,206 @@
+"""Likely mistakes in a project that works: each check looks for one kind and says it once, or once per place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bot.config import FILE, Settings
+from bot.core.program import Act, Collect, Program, Variation
+from bot.hints import listed, nearest
+from bot.project.defaults import SYSTEM_RESPONSES
+from bot.project.domain import DomainReader
+from bot.project.flows import ReadFlow
+from bot.project.nlu import NluReader
+from bot.project.problems import Problems
+from bot.project.scan import ActionScan
+
+FEW_EXAMPLES = 2
+_HOLE = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
+_BUILT_IN = ("nlu_fallback", "restart", "back", "session_start", "out_of_scope")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the checks look at. `later` are the places of sections that are not used yet."""
+
+    program: Program
+    domain: DomainReader
+    nlu: NluReader
+    flows: Mapping[str, ReadFlow]
+    actions: ActionScan
+    later: Mapping[str, str]
+    settings: Settings
+
+    @property
+    def foreign(self) -> bool:
+        """Whether parts of the project are left for a later version: then what seems unused may be used there."""
+        return bool(self.later or self.domain.kept.get("forms") or self.actions.rasa_sdk)
+
+
+def warn(seen: Seen, problems: Problems) -> None:
+    """Run every check."""
+    for check in _CHECKS:
+        check(seen, problems)
+
+
+def _later_sections(seen: Seen, problems: Problems) -> None:
+    found = dict(seen.later)
+    for key in ("forms", "e2e_actions"):
+        if seen.domain.kept.get(key):
+            found[key] = ""
+    if seen.actions.rasa_sdk:
+        found["actions.py with rasa_sdk"] = "actions.py:1"
+    if found:
+        where = next((place for place in found.values() if place), "")
+        problems.warn(f"not used yet: {listed(found)}; this version answers with flows and documents", where)
+
+
+def _unread_keys(seen: Seen, problems: Problems) -> None:
+    unused = {key: where for read in seen.flows.values() for key, where in read.unused.items()}
+    if unused:
+        problems.warn(f"keys of flows that have no effect here: {listed(unused)}", next(iter(unused.values())))
+    if seen.domain.custom_types:
+        types = seen.domain.custom_types
+        problems.warn(f"slot classes are read as type any: {listed(types)}", next(iter(types.values())))
+
+
+def _intents_without_examples(seen: Seen, problems: Problems) -> None:
+    counts = dict.fromkeys(seen.program.intents, 0)
+    for example in seen.nlu.examples:
+        counts[example.intent] += 1
+        if "/" in example.intent:
+            parent = example.intent.split("/")[0]
+            counts[parent] = counts.get(parent, 0) + 1
+    for intent, count in counts.items():
+        where = seen.domain.intents_at.get(intent) or seen.nlu.named.get(intent, "")
+        if count == 0 and intent not in _BUILT_IN:
+            problems.warn(f"intent {intent!r} has no examples, so no text is ever recognised as it", where)
+        elif 0 < count < FEW_EXAMPLES:
+            problems.warn(f"intent {intent!r} has one example; ten or more, in varied words, work better", where)
+
+
+def _undeclared(seen: Seen, problems: Problems) -> None:
+    for intent, where in seen.nlu.named.items():
+        if intent not in seen.domain.intents and intent.split("/")[0] not in seen.domain.intents:
+            problems.warn(f"intent {intent!r} is not in the domain{nearest(intent, seen.domain.intents)}", where)
+    known = seen.domain.entities
+    said: set[str] = set()
+    for example in seen.nlu.examples:
+        for entity in example.entities:
+            for kind, name, names in (
+                ("entity", entity.type, list(known)),
+                ("role", entity.role, known[entity.type].roles if entity.type in known else [entity.role]),
+                ("group", entity.group, known[entity.type].groups if entity.type in known else [entity.group]),
+            ):
+                key = f"{kind} {entity.type} {name}"
+                if name is not None and name not in names and key not in said:
+                    said.add(key)
+                    message = f"{kind} {name!r} is annotated but not in the domain"
+                    problems.warn(f"{message}{nearest(name, [n for n in names if n])}", example.where)
+
+
+def _mappings(seen: Seen, problems: Problems) -> None:
+    """Mappings that name what does not exist never fill their slot."""
+    annotated = {entity.type for example in seen.nlu.examples for entity in example.entities}
+    for slot in seen.program.slots.values():
+        where = seen.domain.slots_at[slot.name]
+        for mapping in slot.mappings:
+            entities = {*seen.program.entities, *annotated}
+            if mapping.entity and mapping.entity not in entities:
+                hint = nearest(mapping.entity, sorted(entities)) or "; write it under `entities:`"
+                problems.warn(
+                    f"slot {slot.name!r} waits for entity {mapping.entity!r}, which is not there{hint}", where
+                )
+            for intent in (*mapping.intents, *mapping.not_intents):
+                if intent not in seen.program.intents:
+                    hint = nearest(intent, seen.program.intents)
+                    problems.warn(f"slot {slot.name!r} names intent {intent!r}, which is not there{hint}", where)
+
+
+def _same_example_twice(seen: Seen, problems: Problems) -> None:
+    first: dict[str, tuple[str, str]] = {}
+    for example in seen.nlu.examples:
+        text = " ".join(example.text.split()).casefold()
+        intent, where = first.setdefault(text, (example.intent, example.where))
+        if intent != example.intent:
+            other = f"{intent!r} in {where} and to {example.intent!r} here"
+            problems.warn(f"{example.text[:60]!r} belongs to {other}; keep one", example.where)
+
+
+def _unanswered_intents(seen: Seen, problems: Problems) -> None:
+    if seen.foreign or seen.program.knowledge:
+        return
+    behaviour = seen.program.behaviour
+    used = {behaviour.cancel_intent, behaviour.affirm_intent, behaviour.deny_intent, behaviour.handoff_intent}
+    used |= {name for slot in seen.program.slots.values() for m in slot.mappings for name in m.intents}
+    used |= {intent.split("/")[0] for intent in seen.program.flow_for} | set(seen.program.flow_for)
+    left = [name for name in seen.program.intents if name not in used and name not in _BUILT_IN]
+    if left:
+        where = seen.domain.intents_at.get(left[0]) or seen.nlu.named.get(left[0], "")
+        problems.warn(f"no flow starts with {listed(left)}, and there is no knowledge to answer from", where)
+
+
+def _behaviour_intents(seen: Seen, problems: Problems) -> None:
+    behaviour = seen.settings.behaviour
+    for key in ("cancel_intent", "affirm_intent", "deny_intent", "handoff_intent"):
+        name = getattr(behaviour, key)
+        if key in behaviour.model_fields_set and name not in seen.program.intents:
+            problems.warn(f"behaviour.{key}: there is no intent {name!r}{nearest(name, seen.program.intents)}", FILE)
+    for name in seen.settings.labels:
+        if name not in seen.program.intents:
+            problems.warn(f"labels: there is no intent {name!r}{nearest(name, seen.program.intents)}", FILE)
+
+
+def _unused_responses(seen: Seen, problems: Problems) -> None:
+    if seen.foreign:
+        return
+    used = set(SYSTEM_RESPONSES)
+    for flow in seen.program.flows.values():
+        for step in flow.steps:
+            if isinstance(step, Act):
+                used.add(step.action)
+            elif isinstance(step, Collect):
+                used |= {step.utter, *(rejection.utter or "" for rejection in step.rejections)}
+    for name, where in seen.domain.responses_at.items():
+        if name not in used and name not in seen.actions.text:
+            problems.warn(f"response {name!r} is never used", where)
+
+
+def _holes(seen: Seen, problems: Problems) -> None:
+    """`{name}` in a response that is nearly a slot's name; other names may come from actions."""
+    for name, where in seen.domain.responses_at.items():
+        for hole in sorted({hole for variation in seen.domain.responses[name] for hole in _found(variation)}):
+            hint = nearest(hole, seen.program.slots)
+            if hole not in seen.program.slots and hint:
+                problems.warn(f"response {name!r} has {{{hole}}}, but there is no such slot{hint}", where)
+
+
+def _found(variation: Variation) -> list[str]:
+    texts = [variation.text or "", variation.image or "", *(button.title for button in variation.buttons)]
+    return [hole for text in texts for hole in _HOLE.findall(text)]
+
+
+def _actions_without_code(seen: Seen, problems: Problems) -> None:
+    missing = [
+        name for name in seen.domain.actions if name not in seen.actions.places and not name.startswith("utter_")
+    ]
+    if missing and not seen.foreign:
+        where = seen.domain.actions_at[missing[0]]
+        problems.warn(f'no code for {listed(missing)}; write functions with @action("name") in actions.py', where)
+
+
+_CHECKS: tuple[Callable[[Seen, Problems], None], ...] = (
+    _later_sections,
+    _unread_keys,
+    _intents_without_examples,
+    _undeclared,
+    _mappings,
+    _same_example_twice,
+    _unanswered_intents,
+    _behaviour_intents,
+    _unused_responses,
+    _holes,
+    _actions_without_code,
+)
