@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from pydantic import JsonValue
-
 from bot.actions import ActionCall, ActionResult, action
+from pydantic import JsonValue
 
 HERE = Path(__file__).resolve().parent
 DATABASE = HERE / ".bot" / "orders.db"
@@ -254,7 +253,9 @@ def refund_status(call: ActionCall) -> ActionResult:
     """Tell in slot `refund_state` where the money for an order is."""
     with _database() as db:
         order = _find(db, call)
-    return ActionResult(slots={"order_found": False} if order is None else {**_described(order, call.now), **_refund(order)})
+    return ActionResult(
+        slots={"order_found": False} if order is None else {**_described(order, call.now), **_refund(order)}
+    )
 
 
 # --- doing things ------------------------------------------------------------------------------------------------
