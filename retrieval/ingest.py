@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from bot.core.errors import InputError, IntegrityError, NotFound
+from retrieval.calibration import fit_relevance
 from retrieval.corpus import Chunk, chunks_of
 from retrieval.index import FLAT_MOST, Contents, Embedder, fingerprint_of, read_index, write_index
 from retrieval.lexical import Floats, Lexical
@@ -140,6 +141,9 @@ def _contents(
     lexical = Lexical.build([" \n".join(texts_of(chunk)) for chunk in chunks])
     graph = build_graph(vectors) if len(vectors) > FLAT_MOST else None
     contents = Contents(chunks, vectors, owners, lexical, Relevance(), fingerprint_of(encoder), sources, graph)
+    progress("calibrate", 0, 1)
+    contents = replace(contents, relevance=fit_relevance(contents, encoder))
+    progress("calibrate", 1, 1)
     return contents, len(new)
 
 

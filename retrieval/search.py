@@ -1,9 +1,9 @@
 """Questions in, passages out: dense and lexical search, fused into one calibrated score.
 
-A chunk's dense score is the inner product of the question with the best of the chunk's vectors (its passage, and each
-of its own questions); its lexical score is the share of the question's information that its words hold. Candidates
-come from both searches; the fused score ranks them; and the relevance model, fitted when the index was built, turns
-their scores into the probability that the chunk answers the question. That is a hit's `score`, to be held against the
+A chunk's dense score blends its passage's and its best question's inner product with the question; its lexical score is
+the share of the question's information that its words hold. Candidates come from both searches; the fused score ranks
+them; and the relevance model, fitted when the index was built, turns their scores into the probability that the chunk
+answers the question. That is a hit's `score`, to be held against the
 floor. Filters restrict both searches before anything is scored, so no other chunk can show through.
 """
 
@@ -28,6 +28,8 @@ CANDIDATES = 50
 """Chunks taken from each of the two searches."""
 LEXICAL_WEIGHT = 0.4
 """What a full lexical score counts beside a cosine of 1; measured, see docs/benchmarks/retrieval.md."""
+BETTER = 0.75
+"""Weight of the better of the two likenesses, with the passage and with a question; the other has the rest."""
 BREADTH = 128
 """How many neighbours the HNSW search keeps in view."""
 
@@ -49,6 +51,12 @@ class Ranked:
 def fuse(dense: Floats, lexical: Floats) -> Floats:
     """One score from two."""
     return dense + np.float32(LEXICAL_WEIGHT) * lexical
+
+
+def blend(passage: Floats, asked: Floats) -> Floats:
+    """The dense score of chunks from that of the passage and of the best question; equal where there is no question."""
+    share, rest = np.float32(BETTER), np.float32(1 - BETTER)
+    return share * np.maximum(passage, asked) + rest * np.minimum(passage, asked)
 
 
 class Searcher:
@@ -103,14 +111,16 @@ class Searcher:
         return among[np.argpartition(-lexical[among], CANDIDATES)[:CANDIDATES]]
 
     def _dense(self, vector: Floats, chosen: Ints) -> Floats:
-        """For each chosen chunk the best inner product of its vectors."""
+        """For each chosen chunk the blend of its likenesses: of its passage and of the best of its questions."""
         if not len(chosen):
             return np.zeros(0, np.float32)
         lengths = self._starts[chosen + 1] - self._starts[chosen]
         firsts = np.cumsum(lengths) - lengths
         rows = np.arange(lengths.sum()) - np.repeat(firsts - self._starts[chosen], lengths)
-        best: Floats = np.maximum.reduceat(self._contents.vectors[rows] @ vector, firsts)
-        return best
+        likeness = self._contents.vectors[rows] @ vector
+        passage = likeness[firsts]
+        likeness[firsts[lengths > 1]] = -np.inf
+        return blend(passage, np.maximum.reduceat(likeness, firsts))
 
 
 class KnowledgeIndex:

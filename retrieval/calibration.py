@@ -1,0 +1,126 @@
+"""Fitting the relevance model to a corpus, at ingest, without anyone labelling anything.
+
+Likenesses mean different things for different encoders and corpora (how alike are documents on other subjects?), so
+the corpus itself is the evidence:
+
+* Positives: half of the words of a question, a heading or a first sentence, against the chunk they come from. Half,
+  because a customer words it differently. A customer's words meet fewer words of the text than such a half does, so
+  the lexical score of positives is lowered to `SHARED` of it, measured on FAQ data with real paraphrases.
+* Negatives: the same half questions against the best chunk of any *other* document, as if theirs did not exist; and
+  questions that no company's documents answer, and keyboard noise, against their best chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from retrieval.corpus import ARROW, Chunk, plain, sentences, size
+from retrieval.index import Contents, Embedder
+from retrieval.lexical import Floats
+from retrieval.relevance import Doubles, Relevance, fit
+from retrieval.search import Ranked, Searcher
+
+SAMPLE = 150
+"""Chunks whose words are made into questions."""
+SHARED = 0.45
+WEIGHT = 20.0
+"""What each side of the evidence counts at most, in examples: the data is indirect, so the fit stays soft."""
+FULL = 20
+"""Half questions needed for the full weight; fewer count less."""
+CONTEXT = 20
+"""Hits looked through for one of another document."""
+LEAST_HEADING = 3
+"""Words that a heading needs to be a question."""
+
+OFF_TOPIC = (
+    "What will the weather be like tomorrow?",
+    "Who won the football match last night?",
+    "Tell me a joke",
+    "How tall is the tallest mountain?",
+    "What is the capital of Australia?",
+    "Play some relaxing music",
+    "How do I bake sourdough bread?",
+    "What is the meaning of life?",
+    "Translate good morning into French",
+    "Which stocks should I buy this year?",
+    "Who painted that famous ceiling in Rome?",
+    "Why is the sky blue?",
+    "Recommend a good science fiction novel",
+    "How many legs does a spider have?",
+    "What time is it in Tokyo?",
+    "Can you write a poem about autumn?",
+    "How do airplanes stay in the air?",
+    "What should I name my new puppy?",
+    "When did the dinosaurs die out?",
+    "How can I learn to play the guitar?",
+    "What is the fastest animal on land?",
+    "Is there life on other planets?",
+    "Give me a workout plan for beginners",
+    "How far away is the moon?",
+    "Who invented the telephone?",
+    "明天会下雨吗？",
+    "给我讲个笑话",
+    "世界上最高的山是哪一座？",
+    "恐龙是什么时候灭绝的？",
+    "asdf jkl qwer",
+    "blorp fizzle wub snark",
+    "zzyzx qwfp arst",
+    "aaaa bbb cccc dd",
+    "12 99 4471 08",
+    "flim flam grommel tweedle",
+    "?!?! ... !!",
+    "krzt mlpo wqxn dfg",
+)
+
+
+def fit_relevance(contents: Contents, encoder: Embedder) -> Relevance:
+    """The relevance model of a corpus. The one in `contents` is not looked at."""
+    searcher = Searcher(contents)
+    sample = sorted(contents.chunks, key=lambda chunk: chunk.id)[:SAMPLE]
+    asked = [half(_question(chunk)) for chunk in sample]
+    positives, near, far = [_EMPTY], [_EMPTY], [_EMPTY]
+    for chunk, text, vector in zip(sample, asked, _vectors(asked, encoder), strict=True):
+        ranked = searcher.rank(text, vector, top=CONTEXT)
+        own = np.array([contents.chunks[number].document == chunk.document for number in ranked.chunks], bool)
+        if own[:1].any():
+            positives.append(_scores(ranked)[:1] * (1.0, SHARED))
+        near.append(_scores(ranked)[~own][:1])
+    for text, vector in zip(OFF_TOPIC, _vectors(OFF_TOPIC, encoder), strict=True):
+        far.append(_scores(searcher.rank(text, vector, top=1)))
+    return fit(np.concatenate(positives), _even(np.concatenate(near), np.concatenate(far)), _weight(len(positives)))
+
+
+_EMPTY: Doubles = np.zeros((0, 2))
+
+
+def half(text: str) -> str:
+    """Every other word; of a text without spaces, such as Chinese, the second half."""
+    parts = text.split()
+    return " ".join(parts[::2]) if len(parts) > 2 else text[len(text) // 2 :]
+
+
+def _question(chunk: Chunk) -> str:
+    if chunk.questions:
+        return chunk.questions[0]
+    heading = chunk.title.rsplit(ARROW, 1)[-1]
+    return heading if size(heading) >= LEAST_HEADING else plain(next(iter(sentences(chunk.text)), heading))
+
+
+def _vectors(texts: Sequence[str], encoder: Embedder) -> Iterator[Floats]:
+    return (np.asarray(encoded.vector, np.float32) for encoded in encoder.run(texts))
+
+
+def _scores(ranked: Ranked) -> Doubles:
+    return np.column_stack([ranked.dense, ranked.lexical]).astype(np.float64)
+
+
+def _even(near: Doubles, far: Doubles) -> Doubles:
+    """Both kinds of negatives with about the same count, the rarer repeated."""
+    most = max(len(near), len(far))
+    return np.concatenate([np.resize(rows, (most, 2)) for rows in (near, far) if len(rows)])
+
+
+def _weight(questions: int) -> float:
+    return WEIGHT * min(1.0, questions / FULL)

@@ -1,0 +1,54 @@
+"""Words, stems and shares of the lexical search."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from retrieval.lexical import Lexical, stem, words
+
+TEXTS = ["the kettle is broken", "the refund takes five days", "the kettles and pots", "电热水壶坏了怎么办"]
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [("kettles", "kettle"), ("policies", "policy"), ("boxes", "boxe"), ("glass", "glass"), ("bus", "bus"), ("is", "is")],
+)
+def test_plurals_become_singulars(word: str, expected: str) -> None:
+    assert stem(word) == expected
+
+
+def test_chinese_runs_become_pairs_and_mixed_text_keeps_its_words() -> None:
+    assert words("iPhone水壶坏了") == ["iphone", "水壶", "壶坏", "坏了"]
+
+
+def test_a_text_with_all_words_of_the_query_has_the_largest_share() -> None:
+    shares = Lexical.build(TEXTS).shares("Broken kettle!")
+    assert shares.argmax() == 0
+    assert shares[1] == 0
+
+
+def test_shares_lie_between_zero_and_one() -> None:
+    lexical = Lexical.build(TEXTS)
+    for text in (*TEXTS, "kettle " * 50, "水壶"):
+        shares = lexical.shares(text)
+        assert shares.dtype == np.float32
+        assert 0 <= shares.min() and shares.max() <= 1
+
+
+def test_words_that_nobody_has_lower_the_share() -> None:
+    lexical = Lexical.build(TEXTS)
+    assert lexical.shares("kettle zebra")[0] < lexical.shares("kettle")[0]
+
+
+@pytest.mark.parametrize("text", ["", "!!!", "zebra", "\u0000"])
+def test_a_query_without_known_words_finds_nothing(text: str) -> None:
+    assert not Lexical.build(TEXTS).shares(text).any()
+
+
+def test_chinese_questions_find_chinese_texts() -> None:
+    assert Lexical.build(TEXTS).shares("水壶坏了").argmax() == 3
+
+
+def test_texts_without_words_can_be_indexed() -> None:
+    assert Lexical.build(["...", "kettle"]).shares("kettle").tolist()[0] == 0
