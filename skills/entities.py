@@ -1,0 +1,146 @@
+"""All entities of a message: the learned head, the author's rules and the built-in types, settled into one list.
+
+    extractor = EntityExtractor(head, rules)
+    extractor.run(utterances, encodings)
+
+Order: every extractor reports what it sees; `skills.entities_settle` decides about overlaps; synonyms come last. The
+head's spans of a type that is built in get the built-in value only if the built-in type found it too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot.core.errors import IntegrityError
+from bot.core.events import Entity
+from bot.core.protocols import Utterance
+from skills.encoder import Encoding
+from skills.entities_builtin import BUILT_IN, BuiltIns, Locality
+from skills.entities_head import EntityHead
+from skills.entities_rules import Lookups, Patterns, Synonyms
+from skills.entities_settle import settle
+
+__all__ = ["BUILT_IN", "EntityExtractor", "EntityRules", "Locality"]
+
+_HEAD, _RULES = "head", "rules.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EntityRules:
+    """What the author gave. `lookups` and `patterns` by entity type; `built_in` are the built-in types in use.
+
+    `synonyms`: wording -> value.
+    """
+
+    lookups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    synonyms: Mapping[str, str] = field(default_factory=dict)
+    built_in: tuple[str, ...] = ()
+    where: Locality = field(default_factory=Locality)
+
+    @classmethod
+    def of_types(
+        cls,
+        declared: Sequence[str],
+        *,
+        lookups: Mapping[str, tuple[str, ...]],
+        patterns: Mapping[str, tuple[str, ...]],
+        synonyms: Mapping[str, str],
+        where: Locality | None = None,
+    ) -> EntityRules:
+        """The rules of a project, kept to the entity types that its domain declares."""
+        return cls(
+            {kind: values for kind, values in lookups.items() if kind in declared},
+            {kind: values for kind, values in patterns.items() if kind in declared},
+            dict(synonyms),
+            tuple(kind for kind in BUILT_IN if kind in declared),
+            where or Locality(),
+        )
+
+
+class EntityExtractor:
+    """Finds entities. `run` may be called from one thread at a time."""
+
+    name = "entities"
+
+    def __init__(self, head: EntityHead | None = None, rules: EntityRules | None = None) -> None:
+        self.head = head
+        self.rules = rules or EntityRules()
+        self._lookups = Lookups(self.rules.lookups)
+        self._patterns = Patterns(self.rules.patterns)
+        self._synonyms = Synonyms(self.rules.synonyms)
+        self._built_ins = BuiltIns(self.rules.built_in, self.rules.where)
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The encoder layers whose states `run` needs."""
+        return () if self.head is None else self.head.layers
+
+    def run(self, utterances: Sequence[Utterance], encodings: Sequence[Encoding]) -> list[tuple[Entity, ...]]:
+        """The entities of each message in the order of its text; no two overlap. Offsets are characters of the text.
+
+        `encodings` are of the same texts, with the states of `layers`.
+
+        Raises:
+            InputError: the encodings lack a layer.
+        """
+        texts = [item.text for item in utterances]
+        learned = [[] for _ in texts] if self.head is None else self.head.run(texts, encodings)
+        return [self._settled([*found, *self._by_rules(item)]) for item, found in zip(utterances, learned, strict=True)]
+
+    def _by_rules(self, utterance: Utterance) -> list[Entity]:
+        text = utterance.text
+        return [
+            *self._patterns.find(text),
+            *self._lookups.find(text),
+            *self._built_ins.find(text, utterance.now),
+        ]
+
+    def _settled(self, found: Sequence[Entity]) -> tuple[Entity, ...]:
+        if not found:
+            return ()
+        return tuple(self._synonyms.apply(entity) for entity in settle(found))
+
+    def save(self, folder: Path) -> None:
+        """Write `rules.json` and, if there is a head, `head/`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        rules = self.rules
+        state = {
+            "format": FORMAT,
+            "head": self.head is not None,
+            "lookups": {kind: list(values) for kind, values in rules.lookups.items()},
+            "patterns": {kind: list(values) for kind, values in rules.patterns.items()},
+            "synonyms": dict(rules.synonyms),
+            "built_in": list(rules.built_in),
+            "where": {"language": rules.where.language, "region": rules.where.region, "timezone": rules.where.timezone},
+        }
+        (folder / _RULES).write_text(json.dumps(state, indent=1, ensure_ascii=False), encoding="utf-8")
+        if self.head is not None:
+            self.head.save(folder / _HEAD)
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 1) -> EntityExtractor:
+        """Read what `save` wrote.
+
+        Raises:
+            IntegrityError: a file is missing, damaged or of another format; names it.
+        """
+        path = folder / _RULES
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            if state["format"] != FORMAT:
+                raise ValueError(f"format {state['format']}")
+            rules = EntityRules(
+                {kind: tuple(values) for kind, values in state["lookups"].items()},
+                {kind: tuple(values) for kind, values in state["patterns"].items()},
+                state["synonyms"],
+                tuple(state["built_in"]),
+                Locality(**state["where"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise IntegrityError(str(path), f"expected the entity rules, found {error!r}; train again") from error
+        return cls(EntityHead.load(folder / _HEAD, threads) if state["head"] else None, rules)
