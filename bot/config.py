@@ -203,7 +203,8 @@ def load_settings(root: Path, defaults: Mapping[str, JsonValue] | None = None) -
     if not isinstance(given, dict):
         raise SettingsError(f"{node.where}: expected `key: value` lines, found a list or a single value")
     try:
-        settings = Settings(**{"name": root.resolve().name[:80] or "Understudy", **(defaults or {}), **given})
+        values: dict[str, Any] = {"name": root.resolve().name[:80] or "Understudy", **(defaults or {}), **given}
+        settings = Settings(**values)
     except ValidationError as error:
         raise _settings_error([*unknown, *(_explain(fault, node) for fault in error.errors())]) from None
     except EnvironmentFault as error:

@@ -155,7 +155,8 @@ class DomainReader:
             if kind in ("from_intent", "from_trigger_intent") and "value" not in node.map:
                 fields.error(f"{fields.what}: `{kind}` needs `value:`, what the slot becomes")
         if kind != "from_llm":
-            yield SlotMapping(kind="controlled" if kind == "custom" else kind, **values)
+            values["kind"] = "controlled" if kind == "custom" else kind
+            yield SlotMapping(**values)
 
     def _named(self, section: Node, what: str) -> Iterator[tuple[str, Node, Node]]:
         """The items of a list of names, each with its node and its details: `- greet` or `- greet: {...}`."""
