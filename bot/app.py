@@ -1,0 +1,235 @@
+"""The composition root: the one place that meets concrete classes.
+
+`open_bot` gives a running bot for a project folder: log, models, knowledge, actions, manager. While it is open it looks
+at the model and index pointers every second and swaps to a new bundle between turns; one that does not verify is
+reported and not used, and the old one goes on serving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+from skills.understanding import Understander
+
+from bot.actions import LocalActions
+from bot.bundles import Bundle, BundleStore, PointerWatch
+from bot.config import EncoderSettings as EncoderChoice
+from bot.config import Settings
+from bot.core.errors import BotError, NotFound
+from bot.core.protocols import Hits, Query, Understanding, Utterance
+from bot.manager import Deadlines, Manager, ManagerLimits, Models, Timing
+from bot.project import Project, load_project
+from bot.runner import Runner, RunnerLimits
+from bot.store import SqlStore
+from retrieval.search import KnowledgeIndex
+from skills.encoder import MINILM, Encoder, EncoderSettings, EncoderSource
+
+_log = structlog.get_logger("understudy.app")
+ACTIONS = "actions.py"
+LOOK_EVERY = 1.0
+"""Seconds between looks at the pointers."""
+
+
+def _unobserved(timing: Timing) -> None:
+    """Nobody measures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What a caller may choose. `log` replaces the project's log file; `observe` is told how long each stage took."""
+
+    log: Path | None = None
+    observe: Callable[[Timing], None] = _unobserved
+    watch: bool = False
+
+
+class Searcher:
+    """A knowledge index as a skill: one `Hits` per `Query`."""
+
+    name = "retrieval"
+
+    def __init__(self, index: KnowledgeIndex) -> None:
+        self._index = index
+
+    def run(self, batch: Sequence[Query]) -> Sequence[Hits]:
+        """See `Retriever.search`."""
+        return self._index.search(batch)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """Models in use and the threads that run them."""
+
+    project: Project
+    bundle: Bundle
+    index: KnowledgeIndex | None
+    models: Models
+    runners: tuple[Runner[Utterance, Understanding] | Runner[Query, Hits], ...]
+
+    def close(self) -> None:
+        """End the threads."""
+        for runner in self.runners:
+            runner.close()
+
+
+@dataclass(slots=True)
+class Bot:
+    """A running bot."""
+
+    root: Path
+    settings: Settings
+    store: SqlStore
+    manager: Manager
+    loaded: Loaded
+    encoder: Encoder
+    retired: list[Loaded] = field(default_factory=list)
+
+    def swap(self, loaded: Loaded) -> None:
+        """New turns use other models; turns under way keep theirs, so the old threads end one swap later."""
+        for old in self.retired:
+            old.close()
+        self.retired = [self.loaded]
+        self.loaded, self.manager.models = loaded, loaded.models
+        _log.info("models swapped", bundle=loaded.bundle.id, index=loaded.index is not None)
+
+    async def parse(self, text: str) -> Understanding:
+        """Run the classifiers over one text, outside any conversation."""
+        return await self.loaded.models.understand(Utterance(text=text, now=time.time()))
+
+
+def encoder_source(choice: EncoderChoice, root: Path) -> EncoderSource:
+    """Which encoder the settings choose."""
+    if choice.model == MINILM.name:
+        return MINILM
+    digests = {"model.safetensors": choice.sha256} if choice.sha256 else {}
+    folder = root / choice.model
+    if folder.is_dir():
+        return EncoderSource(name=folder.name, digests=digests, folder=folder)
+    return EncoderSource(name=choice.model, digests=digests, hub=choice.model, revision=choice.revision)
+
+
+def load_encoder(settings: Settings, root: Path) -> Encoder:
+    """The encoder that the settings choose."""
+    return Encoder.load(encoder_source(settings.encoder, root), EncoderSettings(threads=settings.encoder.threads))
+
+
+def model_store(settings: Settings, root: Path) -> BundleStore:
+    """Where the project's model bundles are."""
+    return BundleStore(settings.state_folder(root) / "models")
+
+
+def index_folder(settings: Settings, root: Path) -> Path:
+    """Where the project's knowledge indexes are."""
+    return settings.state_folder(root) / "index"
+
+
+def load_models(root: Path, encoder: Encoder) -> Loaded:
+    """Read the project, verify and load the current bundle and index.
+
+    Raises:
+        NotFound: nothing has been trained yet.
+        IntegrityError: a file differs from its manifest; names it.
+        ProjectError, SettingsError: the project is wrong.
+    """
+    project = load_project(root)
+    bundle = model_store(project.settings, root).open_current()
+    if bundle is None:
+        raise NotFound(f"no trained models in {project.settings.state_folder(root)}; run: bot train {root}")
+    index = load_index(project, encoder)
+    limits = RunnerLimits(max_batch=project.settings.runner.max_batch, deadline=project.settings.runner.deadline_s)
+    understand = Runner(Understander.load(bundle.path, encoder, project.program, bundle.id), limits)
+    search = None if index is None else Runner(Searcher(index), limits)
+    models = Models(
+        bundle=bundle.id,
+        program=project.program.model_copy(update={"knowledge": index is not None}),
+        understand=understand.run,
+        retrieve=search.run if search else None,
+        actions=load_actions(project),
+    )
+    return Loaded(project, bundle, index, models, (understand,) if search is None else (understand, search))
+
+
+def load_index(project: Project, encoder: Encoder) -> KnowledgeIndex | None:
+    """The current knowledge index, or None when nothing has been ingested."""
+    folder = index_folder(project.settings, project.root)
+    return KnowledgeIndex.open(folder, encoder) if (folder / "CURRENT").exists() else None
+
+
+def load_actions(project: Project) -> LocalActions | None:
+    """The project's own actions, if it has any."""
+    path = project.root / ACTIONS
+    return LocalActions(path) if path.exists() else None
+
+
+@contextlib.asynccontextmanager
+async def open_bot(root: Path, wiring: Wiring | None = None) -> AsyncIterator[Bot]:
+    """A running bot for a project folder; unfinished turns of an earlier run are finished first.
+
+    Raises:
+        BotError: see `load_models`; also when the log cannot be opened safely.
+    """
+    wiring = wiring or Wiring()
+    settings = load_project(root).settings
+    encoder = load_encoder(settings, root)
+    loaded = load_models(root, encoder)
+    path = wiring.log or settings.log_file(root)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    async with SqlStore(path) as store:
+        manager = Manager(store, loaded.models, _limits(settings), observe=wiring.observe)
+        bot = Bot(root, settings, store, manager, loaded, encoder)
+        watcher = asyncio.create_task(_watch(bot)) if wiring.watch else None
+        try:
+            await manager.recover()
+            yield bot
+        finally:
+            await _stop(bot, watcher)
+
+
+def _limits(settings: Settings) -> ManagerLimits:
+    deadline = settings.runner.deadline_s
+    return ManagerLimits(
+        waiting=settings.queues.conversation,
+        turns=settings.queues.all,
+        deadlines=Deadlines(understand=deadline, retrieve=deadline),
+    )
+
+
+async def _stop(bot: Bot, watcher: asyncio.Task[None] | None) -> None:
+    if watcher is not None:
+        watcher.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watcher
+    await bot.manager.drain()
+    await bot.manager.close()
+    for loaded in (*bot.retired, bot.loaded):
+        loaded.close()
+
+
+async def _watch(bot: Bot) -> None:
+    """Swap when a pointer moves. What cannot be loaded is reported once and the old models stay."""
+    models = PointerWatch(model_store(bot.settings, bot.root), bot.loaded.bundle.id)
+    index = index_folder(bot.settings, bot.root) / "CURRENT"
+    seen = _content(index)
+    while True:
+        await asyncio.sleep(LOOK_EVERY)
+        try:
+            changed = models.changed() is not None
+            found = _content(index)
+            if changed or found != seen:
+                seen = found
+                bot.swap(await asyncio.to_thread(load_models, bot.root, bot.encoder))
+        except BotError as error:
+            _log.error("the new models are not used; the old ones go on serving", reason=str(error))
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return ""

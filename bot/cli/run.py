@@ -1,0 +1,230 @@
+"""Verbs that run a bot: init, chat, serve, parse, test."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.cli.output import as_json, console, errors, project_folder, table
+from bot.core.protocols import Utterance
+
+if TYPE_CHECKING:
+    from bot.app import Loaded
+    from bot.cli.trace import Trace
+    from bot.core.messages import Message
+    from bot.core.protocols import Gateway, Understanding
+    from bot.scenarios import Played
+    from connectors.console import Console
+
+Dir = Annotated[Path, typer.Argument(help="The project folder.", show_default="the current folder")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+HERE = Path()
+
+
+def init(
+    directory: Annotated[Path, typer.Argument(help="The folder to make.")],
+    template: Annotated[str, typer.Option(help="What to begin with: shop (a whole example) or empty.")] = "shop",
+) -> None:
+    """Make a new project, ready to train."""
+    from bot.templates import create
+
+    written = create(directory, template)
+    console.print(f"{directory} holds a new project ({len(written)} files).")
+    steps = ["bot ingest", "bot train", "bot chat"] if (directory / "knowledge").exists() else ["bot train", "bot chat"]
+    console.print("Next: " + "; ".join([f"cd {directory}", *steps]), markup=False)
+
+
+def chat(
+    directory: Dir = HERE,
+    trace: Annotated[bool, typer.Option("--trace", help="Show how long each stage took.")] = False,
+    script: Annotated[Path | None, typer.Option(help="Play this file of test conversations first.")] = None,
+) -> None:
+    """Talk to the bot in the terminal."""
+    ok = asyncio.run(_chat(project_folder(directory), script, trace))
+    raise typer.Exit(0 if ok else 1)
+
+
+async def _chat(root: Path, script: Path | None, show_trace: bool) -> bool:
+    from bot.app import Wiring, open_bot
+    from bot.cli.trace import Trace
+    from bot.telemetry import configure_logging
+    from connectors.console import Console
+
+    configure_logging("warning", json=False)
+    trace, ok = Trace(), True
+    async with open_bot(root, Wiring(observe=trace.observe)) as bot:
+        if script is not None:
+            ok = await _play_aloud(script, bot.manager, trace, show_trace)
+        if sys.stdin.isatty() or script is None:
+            if sys.stdin.isatty():
+                console.print(
+                    f"{bot.settings.server.notice} Type your message; an empty line ends the talk.\n", style="dim"
+                )
+            await _converse(Console(bot.manager), trace, show_trace)
+    return ok
+
+
+async def _play_aloud(script: Path, gateway: Gateway, trace: Trace, show_trace: bool) -> bool:
+    """Play a script and show it as a talk; at the end, how many expectations held and how long the stages took."""
+    from bot.scenarios import play, read_scenarios
+
+    played = []
+    for scenario in read_scenarios(script):
+        played.append(await play(scenario, gateway))
+        for result in played[-1].steps:
+            console.print(f"you  {result.said}", style="bold", markup=False)
+            for message in result.replies:
+                _print_message(message)
+            for failure in result.failures:
+                console.print(f"     expected {failure.expected}; found {failure.found}", style="red", markup=False)
+    steps = [step for one in played for step in one.steps]
+    good = sum(not step.failures for step in steps)
+    console.print(f"\n{good} of {len(steps)} answers as expected\n", style="green" if good == len(steps) else "red")
+    if show_trace:
+        table("Milliseconds per stage and turn", ["stage", "turns", "p50", "p95", "max"], trace.summary())
+    return good == len(steps)
+
+
+async def _converse(talk: Console, trace: Trace, show_trace: bool) -> None:
+    while True:
+        try:
+            text = await asyncio.to_thread(_ask)
+        except (EOFError, KeyboardInterrupt):
+            return
+        if not text.strip():
+            return
+        trace.clear()
+        outcome = await talk.say(text)
+        for message in outcome.messages:
+            _print_message(message)
+        if show_trace:
+            console.print("     " + trace.line(), style="dim", markup=False)
+
+
+def _ask() -> str:
+    return input("you  " if sys.stdin.isatty() else "")
+
+
+def _print_message(message: Message) -> None:
+    from connectors.console import as_text
+
+    lines = as_text(message).splitlines() or [""]
+    console.print(f"bot  {lines[0]}", markup=False)
+    for line in lines[1:]:
+        console.print(f"     {line}", markup=False)
+    for number, choice in enumerate(message.choices, start=1):
+        console.print(f"     {number}) {choice.title}", style="cyan", markup=False)
+    for source in message.sources:
+        console.print(f"     source: {source.title}  {source.url or source.document}", style="dim", markup=False)
+
+
+def serve(
+    directory: Dir = HERE,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.", show_default="bot.yml, else 127.0.0.1")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="bot.yml, else 5005")] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Serve all channels: the web page, REST, WebSocket."""
+    from bot.server.run import run
+    from bot.serving import serve_project
+    from bot.telemetry import configure_logging
+
+    configure_logging(log_level, json=not errors.is_terminal)
+    changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    run(
+        serve_project(
+            project_folder(directory), changes, lambda url: console.print(f"Listening on {url}", markup=False)
+        )
+    )
+
+
+def parse(
+    text: Annotated[str, typer.Argument(help="What a customer might say.")],
+    project: Annotated[Path, typer.Option("--project", "-p", help="The project folder.")] = HERE,
+    json: Json = False,
+) -> None:
+    """Show what the classifiers make of a text."""
+    from bot.app import load_encoder, load_models
+    from bot.project import load_project
+
+    root = project_folder(project)
+    loaded = load_models(root, load_encoder(load_project(root).settings, root))
+    try:
+        understood = asyncio.run(_understand(loaded, text))
+    finally:
+        loaded.close()
+    if json:
+        names = ("text", "language", "supported", "intents", "in_scope", "threshold", "entities", "bundle")
+        as_json({name: getattr(understood, name) for name in names})
+        return
+    verdict = "accepted" if understood.intents and understood.in_scope >= understood.threshold else "out of scope"
+    console.print(f"language {understood.language}; in scope {understood.in_scope:.2f} ({verdict})")
+    table("Intents", ["intent", "probability"], [(item.name, item.score) for item in understood.intents[:5]])
+    if understood.entities:
+        rows = [(e.type, e.text, str(e.value), f"{e.start}-{e.end}", e.extractor) for e in understood.entities]
+        table("Entities", ["type", "text", "value", "characters", "found by"], rows)
+
+
+async def _understand(loaded: Loaded, text: str) -> Understanding:
+    return await loaded.models.understand(Utterance(text=text, now=time.time()))
+
+
+def test(
+    directory: Dir = HERE,
+    only: Annotated[str, typer.Option(help="Play those whose name or tag holds this text.")] = "",
+    json: Json = False,
+) -> None:
+    """Play the project's test conversations; exit code 1 when one fails."""
+    played = asyncio.run(_test(directory, only))
+    failed = [one for one in played if not one.passed]
+    if json:
+        report = [
+            {"name": one.scenario.name, "where": one.scenario.where, "failures": _failure_lines(one)} for one in failed
+        ]
+        as_json({"played": len(played), "failed": report})
+    else:
+        for one in failed:
+            console.print(f"FAILED {one.scenario.name} ({one.scenario.where})", style="red", markup=False)
+            for line in _failure_lines(one):
+                console.print(f"  {line}", markup=False)
+        console.print(f"{len(played) - len(failed)} passed, {len(failed)} failed")
+    raise typer.Exit(1 if failed or not played else 0)
+
+
+async def _test(path: Path, only: str) -> list[Played]:
+    """Play on a log of its own, so that tests leave no trace in the project's."""
+    import tempfile
+
+    from bot.app import Wiring, open_bot
+    from bot.scenarios import play, read_scenarios
+    from bot.telemetry import configure_logging
+
+    configure_logging("warning", json=False)
+    root = project_folder(path if path.is_dir() else path.parent)
+    wanted = [s for s in read_scenarios(path) if only in s.name or only in s.tags]
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_bot(root, Wiring(log=Path(folder) / "log.db")) as bot:
+            return [await play(scenario, bot.manager) for scenario in wanted]
+
+
+def _failure_lines(played: Played) -> list[str]:
+    lines = []
+    for result in played.steps:
+        replies = " | ".join(message.text for message in result.replies)
+        for failure in result.failures:
+            wanted = f"expected {failure.expected}; found {failure.found}"
+            lines.append(f"{failure.step.where}: {result.said!r} {wanted}; said: {replies}")
+    return lines
+
+
+def add(app: typer.Typer) -> None:
+    """Add the verbs."""
+    for verb in (init, chat, serve, parse, test):
+        app.command()(verb)

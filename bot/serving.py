@@ -1,0 +1,41 @@
+"""Serving a project: the bot of `bot.app` behind the server of `bot.server`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from bot.app import Bot, Wiring, open_bot
+from bot.server.app import build_app, find_channels
+from bot.server.routes import Services
+from bot.server.run import serve
+from bot.telemetry import Telemetry
+
+
+async def serve_project(root: Path, changes: Mapping[str, Any], started: Callable[[str], None]) -> None:
+    """Serve until a signal comes. `changes` override server settings; `started` is told the address.
+
+    Raises:
+        BotError: the project, its models or its log cannot be used, or the port is taken.
+    """
+    telemetry = Telemetry()
+    async with open_bot(root, Wiring(observe=telemetry.observe, watch=True)) as bot:
+        settings = bot.settings.server.model_copy(update=dict(changes))
+        app = build_app(_services(bot), settings, find_channels(settings.limits), telemetry)
+        await serve(app, started=started)
+
+
+def _services(bot: Bot) -> Services:
+    async def store() -> bool:
+        return await bot.store.writable()
+
+    async def models() -> bool:
+        return bool(bot.loaded.bundle.id)
+
+    def in_use() -> Mapping[str, JsonValue]:
+        return {"bundle": bot.loaded.bundle.id, "program": bot.loaded.project.program.id}
+
+    return Services(gateway=bot.manager, checks={"store": store, "models": models}, parse=bot.parse, models=in_use)
