@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, literal_column, select
 from sqlalchemy import exc as sa_exc
 
 from bot.core.errors import IntegrityError, NotFound, StorageUnavailable
@@ -76,7 +77,7 @@ class SqlStore:
         try:
             migrate(connection, self.path)
             verify(connection, self.path)
-        except sa_exc.DBAPIError as error:
+        except (sa_exc.DBAPIError, sqlite3.Error) as error:
             connection.close()
             raise translate(error, self.path) from error
         except IntegrityError:
@@ -168,8 +169,8 @@ class SqlStore:
 
     async def open_turns(self) -> Sequence[str]:
         """See `EventStore`."""
-        heads = CONVERSATIONS.c
-        rows = await self._fetch(select(heads.id).where(heads.waiting > 0).order_by(heads.position))
+        # The literal 0 lets SQLite use the partial index.
+        rows = await self._fetch(select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.waiting > literal_column("0")))
         return [row.id for row in rows]
 
     def _submit(self, work: Append | Callable[[], Any]) -> asyncio.Future[Any]:

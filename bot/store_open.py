@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, NullPool, Row, case, create_engine, func, select
+from sqlalchemy import Connection, NullPool, case, create_engine, func, select
 from sqlalchemy import exc as sa_exc
 from sqlmodel import SQLModel
 
@@ -23,10 +23,11 @@ Connect = Callable[[Path], Any]
 
 BUSY_SECONDS = 2.0
 """How long a write waits for another process's lock before it is refused."""
-FULL_CHECK_BYTES = 256 * 1024 * 1024
+FULL_CHECK_BYTES = 64 * 1024 * 1024
 """Files up to this size are checked completely at start; larger ones page by page only, and row by row when read."""
 
-_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+"""SQLITE_ERROR: our statements are well formed, so a table or column is missing."""
 _DURABLE = (
     ("journal_mode", "WAL", "wal"),
     ("synchronous", "FULL", 2),
@@ -86,6 +87,8 @@ def _connection(path: Path, connect: Connect) -> Connection:
 def translate(error: Exception, path: Path) -> BotError:
     """What a failure of SQLite, bare or wrapped by SQLAlchemy, means to the caller."""
     cause = getattr(error, "orig", error)
+    if "decode to UTF-8" in str(cause):  # the text of this error quotes the row
+        return IntegrityError(str(path), "the database is damaged (a text is not UTF-8); restore a backup of this file")
     if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _CORRUPT:
         return IntegrityError(str(path), f"the database is damaged ({cause}); restore a backup of this file")
     return StorageUnavailable(f"{path}: the log cannot be used now ({cause}); check free space and other processes")
@@ -153,21 +156,20 @@ def verify(connection: Connection, path: Path) -> None:
 
 
 def _bad_row(connection: Connection) -> str | None:
-    rows = connection.execute(select(EVENTS))
-    for row in rows:
+    cursor = connection.connection.cursor()
+    for row in cursor.execute(str(select(EVENTS))):
         if not intact(row):
-            rows.close()
-            return f"the event at position {row.position} differs from its checksum"
-    for row in connection.execute(select(BLOBS)):
-        if hashlib.sha256(row.content).hexdigest() != row.sha256:
-            return f"the blob {row.sha256} differs from its checksum"
+            return f"the event at position {row[0]} differs from its checksum"
+    for digest, content in cursor.execute(str(select(BLOBS))):
+        if hashlib.sha256(content).hexdigest() != digest:
+            return f"the blob {digest} differs from its checksum"
     return None
 
 
-def intact(row: Row[Any]) -> bool:
-    """Whether a row of `events` is as it was written."""
-    place = (row.conversation, row.seq, row.turn, row.at)
-    return bool(row.crc == checksum(place, row.kind, row.key, row.body))
+def intact(row: Sequence[Any]) -> bool:
+    """Whether a row of `events`, all columns in order, is as it was written."""
+    _, conversation, seq, turn, at, kind, key, body, crc = row
+    return bool(crc == checksum((conversation, seq, turn, at), kind, key, body))
 
 
 def _bad_projection(connection: Connection) -> str | None:

@@ -11,7 +11,6 @@ import hashlib
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -55,7 +54,6 @@ _OTHERS = select(BLOB_USES.c.sha256).where(BLOB_USES.c.conversation != bindparam
 _DROP_BLOBS = _sql(delete(BLOBS).where(BLOBS.c.sha256.in_(_MINE), BLOBS.c.sha256.not_in(_OTHERS)))
 _DROP_USES = _sql(delete(BLOB_USES).where(BLOB_USES.c.conversation == bindparam("id")))
 _DROP_EVENTS = _sql(delete(EVENTS).where(EVENTS.c.conversation == bindparam("id")))
-_NO_CLEAN_WAL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +170,11 @@ class LogWriter:
 
     def _empty_wal(self) -> None:
         """Copy the WAL into the file and cut it to nothing: it holds what was there before the deletion."""
-        give_up = time.monotonic() + _NO_CLEAN_WAL_SECONDS
-        while self._cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] != 0:
-            if time.monotonic() > give_up:
-                raise StorageUnavailable(
-                    f"{self._path}: the rows are deleted, but another process keeps the WAL file in use, so it still "
-                    "holds them; close that process and erase again"
-                )
-            time.sleep(0.05)
+        if self._cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] != 0:
+            raise StorageUnavailable(
+                f"{self._path}: the rows are deleted, but another process keeps the WAL file in use, so it still "
+                "holds them; close that process and erase again"
+            )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
