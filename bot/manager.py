@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.core import policy
-from bot.core.errors import BotError, Conflict, DuplicateMismatch, NotFound, Overloaded, StorageUnavailable
+from bot.core.errors import BotError, Busy, Conflict, DuplicateMismatch, NotFound, Overloaded, StorageUnavailable
 from bot.core.events import Event, Received, Recorded, Replied, Settled, Started
 from bot.core.messages import Inbound
 from bot.core.protocols import EventStore, Outcome, Receipt
@@ -169,7 +169,7 @@ class Manager:
         if inbound.key in box.keys:
             return await self._again(box, inbound)
         if len(box.open) >= self.limits.waiting:
-            raise Overloaded(f"{len(box.open)} messages of this conversation wait for an answer; wait for one")
+            raise Busy(f"{len(box.open)} messages of this conversation wait for an answer; wait for one")
         address, now = inbound.address, self._clock()
         if box.state.status in ("new", "erased"):
             program = self.models.program.id

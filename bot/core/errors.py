@@ -9,6 +9,7 @@
     │   └── NotFound         a conversation, bundle or file that is not there
     ├── Refused              we are not taking this now; try again later
     │   ├── Overloaded       a bounded queue is full
+    │   │   └── Busy         this conversation's own queue is full
     │   └── StorageUnavailable  the log cannot be written (disk full, locked)
     ├── IllegalHistory       facts that cannot follow one another
     ├── Conflict             somebody else appended to the conversation first
@@ -84,6 +85,12 @@ class Overloaded(Refused):
     """A bounded queue is full."""
 
     code = "overloaded"
+
+
+class Busy(Overloaded):
+    """One conversation has too many messages without an outcome; others are served."""
+
+    code = "busy"
 
 
 class StorageUnavailable(Refused):

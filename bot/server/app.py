@@ -11,12 +11,12 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import cache
 from importlib.metadata import entry_points
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
-from pydantic import JsonValue
 
 from bot import __version__
 from bot.core.errors import BotError
@@ -33,6 +33,8 @@ from connectors.limits import Limits
 SETTINGS: web.AppKey[ServerSettings] = web.AppKey("settings", ServerSettings)
 TELEMETRY: web.AppKey[Telemetry] = web.AppKey("telemetry", Telemetry)
 CHANNELS: web.AppKey[Sequence[HttpChannel]] = web.AppKey("channels", Sequence[HttpChannel])
+REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
+CROSS_ORIGIN: web.RequestKey[str] = web.RequestKey("cross_origin", str)
 _log = structlog.get_logger("understudy.server")
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -72,11 +74,14 @@ def all_routes(
     for channel in channels:
         routes += channel.routes()
 
+    @cache
+    def document() -> Document:
+        return Document(describe(routes, settings.name, __version__))
+
     async def openapi(call: Call[None, None]) -> Answer:
-        return Answer(200, Document(document), exclude_none=False)
+        return Answer(200, document(), exclude_none=False)
 
     routes.append(Route("GET", "/openapi.json", openapi, "This description", {200: Document}))
-    document: dict[str, JsonValue] = describe(routes, settings.name, __version__)
     return tuple(routes)
 
 
@@ -106,10 +111,10 @@ def _boundary(guard: Guard) -> Middleware:
 
     @web.middleware
     async def boundary(request: web.Request, handler: Handle) -> web.StreamResponse:
-        request_id = request["request_id"] = secrets.token_hex(8)
+        request_id = request[REQUEST_ID] = secrets.token_hex(8)
         try:
             guard.check_host(request)
-            request["cross_origin"] = origin = guard.check_origin(request)
+            request[CROSS_ORIGIN] = origin = guard.check_origin(request) or ""
             if origin and request.method == "OPTIONS":
                 return _preflight()
             return await handler(request)
@@ -147,8 +152,8 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
     headers["Server"] = "understudy"
-    headers["X-Request-Id"] = request.get("request_id", "")
-    if origin := request.get("cross_origin"):
+    headers["X-Request-Id"] = request.get(REQUEST_ID, "")
+    if origin := request.get(CROSS_ORIGIN):
         headers["Access-Control-Allow-Origin"] = origin
         headers["Access-Control-Expose-Headers"] = "Retry-After, X-Request-Id"
         headers["Vary"] = "Origin"

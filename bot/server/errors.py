@@ -8,7 +8,7 @@ from http import HTTPStatus
 from aiohttp import web
 from pydantic import BaseModel
 
-from bot.core.errors import BotError, Conflict, DuplicateMismatch, NotFound, Refused, UserError
+from bot.core.errors import BotError, Busy, Conflict, DuplicateMismatch, NotFound, Refused, UserError
 from bot.server.security import Forbidden, Misdirected, Unauthorized
 from connectors.http import RateLimited
 from connectors.turns import OutcomePending
@@ -22,6 +22,7 @@ _STATUS: tuple[tuple[type[BotError], int], ...] = (
     (Misdirected, 421),
     (UserError, 400),
     (RateLimited, 429),
+    (Busy, 429),
     (OutcomePending, 504),
     (Refused, 503),
     (Conflict, 503),

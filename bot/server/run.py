@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -45,7 +46,7 @@ async def serve(
         SettingsError: the port is taken or the host is not ours.
     """
     settings = app[SETTINGS]
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.limits.drain_seconds)
+    runner = make_runner(app)
     await runner.setup()
     try:
         url = await _listen(runner, settings)
@@ -56,6 +57,31 @@ async def serve(
         _log.info("stopping")
     finally:
         await runner.cleanup()
+
+
+def make_runner(app: web.Application) -> web.AppRunner:
+    """What runs the application: no access log (its lines would hold conversation ids), bounded waits."""
+    return web.AppRunner(
+        app,
+        access_log=None,
+        logger=_QUIET,
+        shutdown_timeout=app[SETTINGS].limits.drain_seconds,
+        lingering_time=1.0,
+        keepalive_timeout=75.0,
+    )
+
+
+class _OneLine(logging.Filter):
+    """Bytes that are not HTTP are worth a debug line, not a traceback with what a stranger sent."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = type(record.exc_info[1]).__name__ if record.exc_info else record.levelname
+        _log.debug("connection_error", kind=kind)
+        return False
+
+
+_QUIET = logging.getLogger("understudy.server.connections")
+_QUIET.addFilter(_OneLine())
 
 
 async def _listen(runner: web.AppRunner, settings: ServerSettings) -> str:
