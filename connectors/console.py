@@ -42,7 +42,7 @@ class Console:
     gateway: Gateway
     conversation: str = field(default_factory=lambda: f"console-{uuid.uuid4().hex}")
     name: str = "console"
-    capabilities: Capabilities = Capabilities(buttons=True, images=False, cards=False)
+    capabilities: Capabilities = field(default_factory=lambda: Capabilities(images=False, cards=False))
     offered: tuple[Choice, ...] = ()
 
     async def say(self, text: str) -> Outcome:

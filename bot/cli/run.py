@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from bot.cli.trace import Trace
     from bot.core.messages import Message
     from bot.core.protocols import Gateway, Understanding
-    from bot.scenarios import Played
+    from bot.scenarios import Played, Scenario
     from connectors.console import Console
 
 Dir = Annotated[Path, typer.Argument(help="The project folder.", show_default="the current folder")]
@@ -182,7 +183,11 @@ def test(
     json: Json = False,
 ) -> None:
     """Play the project's test conversations; exit code 1 when one fails."""
-    played = asyncio.run(_test(directory, only))
+    from bot.scenarios import read_scenarios
+
+    root = project_folder(directory if directory.is_dir() else directory.parent)
+    wanted = [s for s in read_scenarios(directory) if only in s.name or only in s.tags]
+    played = asyncio.run(_test(root, wanted))
     failed = [one for one in played if not one.passed]
     if json:
         report = [
@@ -198,17 +203,15 @@ def test(
     raise typer.Exit(1 if failed or not played else 0)
 
 
-async def _test(path: Path, only: str) -> list[Played]:
+async def _test(root: Path, wanted: Sequence[Scenario]) -> list[Played]:
     """Play on a log of its own, so that tests leave no trace in the project's."""
     import tempfile
 
     from bot.app import Wiring, open_bot
-    from bot.scenarios import play, read_scenarios
+    from bot.scenarios import play
     from bot.telemetry import configure_logging
 
     configure_logging("warning", json=False)
-    root = project_folder(path if path.is_dir() else path.parent)
-    wanted = [s for s in read_scenarios(path) if only in s.name or only in s.tags]
     with tempfile.TemporaryDirectory() as folder:
         async with open_bot(root, Wiring(log=Path(folder) / "log.db")) as bot:
             return [await play(scenario, bot.manager) for scenario in wanted]
