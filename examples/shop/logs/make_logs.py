@@ -3,8 +3,9 @@
     python examples/shop/logs/make_logs.py
 
 The conversations of written.txt come first, then others are put together from phrasings.yml: every sentence there is
-used once at most, the old bot mistakes some questions for related ones, and customers rate, rephrase, get angry, ask
-for a person or leave. People later corrected what the bot had taken a sentence for. The same input gives the same bytes.
+used once at most, the old bot mistakes some questions for related ones, and customers rate, rephrase, get angry,
+ask for a person or leave. People later corrected what the bot had taken a sentence for. The same input gives the same
+bytes.
 """
 
 from __future__ import annotations
