@@ -195,7 +195,7 @@ def _limits(settings: Settings) -> ManagerLimits:
     deadline = settings.runner.deadline_s
     return ManagerLimits(
         waiting=settings.queues.conversation,
-        turns=settings.queues.all,
+        active=settings.queues.all,
         deadlines=Deadlines(understand=deadline, retrieve=deadline),
     )
 

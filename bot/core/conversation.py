@@ -7,8 +7,8 @@ holds what `decide` needs and nothing that grows with its length, so a turn cost
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from pydantic import JsonValue
 
@@ -21,8 +21,7 @@ HISTORY = 6
 """How many of the latest messages are kept for context."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A flow in progress.
 
     `last` is the step done last, or to be looked at again when `revisit` is set (its slot has a new value). `step` is
@@ -37,8 +36,7 @@ class Frame:
     attempts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """One user message and what has been made of it so far.
 
     `answered`: something was said that belongs to no flow step. `left`: a flow ended in this turn.
@@ -60,8 +58,7 @@ class Turn:
     replies: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(NamedTuple):
     """A turn that was answered with "did you mean": what a click on a button will be about."""
 
     turn: int
@@ -69,8 +66,7 @@ class Doubt:
     entities: tuple[ev.Entity, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(NamedTuple):
     """The state of a conversation after `seq` events.
 
     `waiting` are received messages whose turn has not begun. `offered` are the buttons of the latest turn that had any
@@ -85,7 +81,7 @@ class Conversation:
     status: Status = "new"
     channel: str = ""
     sender: str = ""
-    slots: Mapping[str, JsonValue] = field(default_factory=dict)
+    slots: Mapping[str, JsonValue] = MappingProxyType({})
     stack: tuple[Frame, ...] = ()
     current: Turn | None = None
     waiting: tuple[Turn, ...] = ()
@@ -115,7 +111,7 @@ def evolve(conversation: Conversation, recorded: ev.Recorded) -> Conversation:
     why = _objection(conversation, recorded)
     if why:
         raise IllegalHistory(recorded.event.kind, recorded.conversation, recorded.seq, why)
-    return _apply(replace(conversation, seq=recorded.seq, at=recorded.at), recorded)
+    return _apply(conversation._replace(seq=recorded.seq, at=recorded.at), recorded)
 
 
 def fold(conversation: str, history: Iterable[ev.Recorded]) -> Conversation:
@@ -163,17 +159,17 @@ def _turn_objection(state: Conversation, recorded: ev.Recorded) -> str:
 def _apply(state: Conversation, recorded: ev.Recorded) -> Conversation:
     match recorded.event:
         case ev.Started() as event:
-            return replace(state, status="active", channel=event.channel, sender=event.sender)
+            return state._replace(status="active", channel=event.channel, sender=event.sender)
         case ev.Received() as event:
             return _receive(state, Turn(recorded.turn, event.key, event.message, event.message.text))
         case ev.Settled():
             return _settle(state)
         case ev.HandedOff() as event:
-            return _in_turn(_done(replace(state, status="handed_off"), event.step), handed_off=True)
+            return _in_turn(_done(state._replace(status="handed_off"), event.step), handed_off=True)
         case ev.Resumed():
-            return replace(state, status="active")
+            return state._replace(status="active")
         case ev.Ended():
-            return replace(state, status="ended", stack=(), slots={}, doubt=None, last_flow=None)
+            return state._replace(status="ended", stack=(), slots={}, doubt=None, last_flow=None)
         case ev.Erased():
             return Conversation(id=state.id, seq=state.seq, turn=recorded.turn, at=state.at, status="erased")
         case ev.FlowEntered() | ev.FlowLeft() | ev.SlotSet() | ev.Asked() | ev.ActionRan() as event:
@@ -190,7 +186,7 @@ def _of_turn(state: Conversation, event: ev.Event) -> Conversation:
             return _in_turn(state, understood=event)
         case ev.Predicted():
             missed = event.action in ("no_answer", "rephrase", "stay")
-            return _in_turn(replace(state, misses=state.misses + 1 if missed else 0, doubt=None), predicted=event)
+            return _in_turn(state._replace(misses=state.misses + 1 if missed else 0, doubt=None), predicted=event)
         case ev.Retrieved():
             return _in_turn(state, retrieved=event)
         case ev.Failed():
@@ -202,26 +198,26 @@ def _of_turn(state: Conversation, event: ev.Event) -> Conversation:
 
 
 def _in_turn(state: Conversation, **changes: Any) -> Conversation:
-    return state if state.current is None else replace(state, current=replace(state.current, **changes))
+    return state if state.current is None else state._replace(current=state.current._replace(**changes))
 
 
 def _remember(state: Conversation, speaker: str, text: str) -> Conversation:
-    return replace(state, history=(*state.history, (speaker, text))[-HISTORY:])
+    return state._replace(history=(*state.history, (speaker, text))[-HISTORY:])
 
 
 def _receive(state: Conversation, turn: Turn) -> Conversation:
     status: Status = "active" if state.status == "ended" else state.status
-    state = replace(state, turn=turn.number, status=status)
+    state = state._replace(turn=turn.number, status=status)
     if state.current is not None:
-        return replace(state, waiting=(*state.waiting, turn))
-    return _remember(replace(state, current=turn), "user", turn.text)
+        return state._replace(waiting=(*state.waiting, turn))
+    return _remember(state._replace(current=turn), "user", turn.text)
 
 
 def _settle(state: Conversation) -> Conversation:
     if not state.waiting:
-        return replace(state, current=None)
+        return state._replace(current=None)
     turn, *rest = state.waiting
-    return _remember(replace(state, current=turn, waiting=tuple(rest)), "user", turn.text)
+    return _remember(state._replace(current=turn, waiting=tuple(rest)), "user", turn.text)
 
 
 def _reply(state: Conversation, event: ev.Replied) -> Conversation:
@@ -229,11 +225,11 @@ def _reply(state: Conversation, event: ev.Replied) -> Conversation:
     turn = state.current
     if event.message.choices:
         earlier = state.offered if state.offered_in == state.turn else ()
-        state = replace(state, offered=earlier + event.message.choices, offered_in=state.turn)
+        state = state._replace(offered=earlier + event.message.choices, offered_in=state.turn)
     if turn is None:
         return state
     if event.message.name == CLARIFICATION and turn.understood:
-        state = replace(state, doubt=Doubt(turn.number, turn.text, turn.understood.entities))
+        state = state._replace(doubt=Doubt(turn.number, turn.text, turn.understood.entities))
     return _in_turn(state, replies=turn.replies + 1, answered=turn.answered or event.step is None)
 
 
@@ -245,7 +241,7 @@ def _done(state: Conversation, step: str | None) -> Conversation:
 def _on_top(state: Conversation, **changes: Any) -> Conversation:
     if not state.stack:
         return state
-    return replace(state, stack=(*state.stack[:-1], replace(state.stack[-1], **changes)))
+    return state._replace(stack=(*state.stack[:-1], state.stack[-1]._replace(**changes)))
 
 
 _FlowEvent = ev.FlowEntered | ev.FlowLeft | ev.SlotSet | ev.Asked | ev.ActionRan
@@ -255,10 +251,10 @@ def _in_flow(state: Conversation, event: _FlowEvent) -> Conversation:
     match event:
         case ev.FlowEntered():
             state = _done(state, event.step)
-            return replace(state, stack=(*state.stack, Frame(event.flow)))
+            return state._replace(stack=(*state.stack, Frame(event.flow)))
         case ev.FlowLeft():
             last = event.flow if event.reason == "completed" else state.last_flow
-            return _in_turn(replace(state, stack=state.stack[:-1], last_flow=last), left=True)
+            return _in_turn(state._replace(stack=state.stack[:-1], last_flow=last), left=True)
         case ev.Asked():
             state = _on_top(state, step=event.step, slot=event.slot, attempts=event.attempt)
             return _in_turn(state, asked=True)
@@ -269,7 +265,7 @@ def _in_flow(state: Conversation, event: _FlowEvent) -> Conversation:
 
 
 def _set_slot(state: Conversation, event: ev.SlotSet) -> Conversation:
-    state = replace(state, slots={**state.slots, event.name: event.value})
+    state = state._replace(slots={**state.slots, event.name: event.value})
     frame = state.top
     if frame is None or event.source == "reset":
         return state
