@@ -1,6 +1,6 @@
 """A `Gateway` in memory that keeps the manager's promises, with a bot that is easy to predict.
 
-It answers "You said: TEXT"; "buttons", "sources", "slow" and "nothing" in the text choose other answers, "crash" raises.
+It answers "You said: TEXT". Words in the text choose other answers: buttons, sources, slow, nothing; crash raises.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from bot.core.errors import DuplicateMismatch, NotFound, Overloaded
+from bot.core.errors import BotError, DuplicateMismatch, NotFound
 from bot.core.events import Event, Received, Recorded, Replied, Settled, Started
 from bot.core.messages import Choice, Choices, Inbound, Message, Source, Text
 from bot.core.protocols import Outcome, Receipt
@@ -20,15 +20,15 @@ class MemoryGateway:
     def __init__(self) -> None:
         self.logs: dict[str, list[Recorded]] = {}
         self.slow = asyncio.Event()
-        self.full = False
+        self.refusal: BotError | None = None
         self._outcomes: dict[tuple[str, int], asyncio.Future[Outcome]] = {}
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def submit(self, inbound: Inbound) -> Receipt:
         conversation, key = inbound.address.conversation, inbound.key
-        if self.full:
-            raise Overloaded("the mailbox is full", retry_after=2.5)
+        if self.refusal:
+            raise self.refusal
         if "crash" in inbound.message.text:
             raise RuntimeError("planted failure with a secret in it")
         log = self.logs.setdefault(conversation, [])
@@ -39,11 +39,8 @@ class MemoryGateway:
                 return self._receipt(recorded, duplicate=True)
         if not log:
             self._put(conversation, 0, Started(channel=inbound.address.channel, sender=inbound.address.sender))
-        turn = log[-1].turn + 1
         turn = max(r.turn for r in log) + 1
-        event = Received(
-            message=inbound.message, key=key, channel=inbound.address.channel, metadata=inbound.metadata
-        )
+        event = Received(message=inbound.message, key=key, channel=inbound.address.channel, metadata=inbound.metadata)
         recorded = self._put(conversation, turn, event)
         self._outcomes[conversation, turn] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._answer(recorded, inbound.message.text))
@@ -65,7 +62,14 @@ class MemoryGateway:
                 after = recorded.seq
                 yield recorded
             async with self._changed:
-                await self._changed.wait_for(lambda: len(self.logs.get(conversation, [])) > after)
+                while len(self.logs.get(conversation, [])) <= after:
+                    await self._changed.wait()
+
+    async def close(self) -> None:
+        """Break off what runs."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _put(self, conversation: str, turn: int, event: Event) -> Recorded:
         log = self.logs[conversation]
