@@ -7,9 +7,9 @@
         return ActionResult(slots={"order_found": True}, messages=("utter_found",))
 
 A plain function runs in a thread, so it may block; an `async` one runs on the event loop and must not. Both have the
-deadline. Python cannot stop a thread: a function that hangs keeps its place until it ends, and when all places are taken
-further calls fail in time instead of piling up. Whatever an action raises or returns wrongly becomes a `SkillError`
-that carries its name. `actions.py` is the author's own code and runs with all the rights of the bot.
+deadline. Python cannot stop a thread: a function that hangs keeps its place until it ends, and when all places are
+taken further calls fail in time instead of piling up. Whatever an action raises or returns wrongly becomes a
+`SkillError` that carries its name. `actions.py` is the author's own code and runs with all the rights of the bot.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class LocalActions:
         self._limits = limits or ActionLimits()
         self._program = program
         self._functions = _functions(_load(self.path))
-        self._places = threading.BoundedSemaphore(self._limits.places)
+        self._places = asyncio.Semaphore(self._limits.places)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -117,9 +117,13 @@ class LocalActions:
     async def _started(self, function: Callable[[ActionCall], Any], call: ActionCall) -> object:
         if inspect.iscoroutinefunction(function):
             return await function(call)
-        while not self._places.acquire(blocking=False):
-            await asyncio.sleep(0.01)
-        return await asyncio.wrap_future(_in_thread(function, call, self._places.release))
+        await self._places.acquire()
+        loop = asyncio.get_running_loop()
+        running = _in_thread(function, call)
+        running.add_done_callback(
+            lambda _: None if loop.is_closed() else loop.call_soon_threadsafe(self._places.release)
+        )
+        return await asyncio.wrap_future(running)
 
 
 def _found(path: Path) -> Path:
@@ -174,13 +178,13 @@ def _functions(module: ModuleType) -> dict[str, Callable[[ActionCall], Any]]:
     return found
 
 
-def _in_thread(function: Callable[[ActionCall], Any], call: ActionCall, done: Callable[[], None]) -> Future[Any]:
+def _in_thread(function: Callable[[ActionCall], Any], call: ActionCall) -> Future[Any]:
     """Run in a daemon thread of its own, so that a hanging action cannot keep the process from ending."""
     future: Future[Any] = Future()
     context = contextvars.copy_context()
 
     def work() -> None:
-        with _Settled(future, done):
+        with _Settled(future):
             future.set_result(context.run(function, call))
 
     future.set_running_or_notify_cancel()
@@ -189,16 +193,15 @@ def _in_thread(function: Callable[[ActionCall], Any], call: ActionCall, done: Ca
 
 
 class _Settled:
-    """Gives what its block raises to the future, and the place back."""
+    """Gives what its block raises to the future."""
 
-    def __init__(self, future: Future[Any], done: Callable[[], None]) -> None:
-        self.future, self.done = future, done
+    def __init__(self, future: Future[Any]) -> None:
+        self.future = future
 
     def __enter__(self) -> None:
         """Nothing to prepare."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
-        self.done()
         if error is not None:
             self.future.set_exception(error)
         return True

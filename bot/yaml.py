@@ -51,7 +51,7 @@ Scalar = str | int | float | bool | None
 
 @dataclass(slots=True)
 class Node:
-    """A value and its place. `literal` marks a `|` block, whose lines keep their places; `keys` are lines of keys.
+    """A value and its place. `keys` are the lines of keys; `style` is how a text is written: |, >, a quote or empty.
 
     `size` counts the values in it, `height` the levels below it, aliases unfolded.
     """
@@ -59,7 +59,7 @@ class Node:
     value: Scalar | list[Node] | dict[str, Node]
     file: str
     line: int
-    literal: bool = False
+    style: str = ""
     keys: dict[str, int] = field(default_factory=dict)
     size: int = 1
     height: int = 0
@@ -245,7 +245,7 @@ class _Builder:
             value = resolve(text)
         else:
             raise self.error(f"tag {tag!r} is not allowed; remove it", event)
-        return Node(value, self.name, event.start_mark.line + 1, literal=event.style == "|")
+        return Node(value, self.name, event.start_mark.line + 1, style=event.style or "")
 
     def attach(self, node: Node) -> None:
         if not self.open:

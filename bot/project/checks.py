@@ -5,7 +5,6 @@ Errors are about things that could not work; warnings about things that work, bu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -17,8 +16,6 @@ from bot.project.domain import DomainReader
 from bot.project.flows import ReadFlow
 from bot.project.graph import endless, endless_calls, unreachable
 from bot.project.problems import Problems
-
-_PATTERN = re.compile(r"""\bmatches\s+("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
 
 
 @dataclass(slots=True)
@@ -89,7 +86,6 @@ def _check_flow(read: ReadFlow, parts: Parts) -> None:
     for condition, where in read.conditions:
         for slot in slot_names(condition):
             parts.slot(slot, where)
-        _check_patterns(condition, where, parts)
     for step in read.flow.steps:
         where = read.steps_at[step.id]
         match step:
@@ -101,14 +97,6 @@ def _check_flow(read: ReadFlow, parts: Parts) -> None:
                 _check_values(step, where, parts)
             case Link() | Call():
                 parts.reference("flow", step.flow, parts.flows, where)
-
-
-def _check_patterns(condition: str, where: str, parts: Parts) -> None:
-    for quoted in _PATTERN.findall(condition):
-        try:
-            re.compile(quoted[1:-1])
-        except (re.error, OverflowError, RecursionError) as error:
-            parts.problems.error(f"{quoted} is not a regular expression: {error}", where)
 
 
 def _check_collect(step: Collect, where: str, parts: Parts) -> None:

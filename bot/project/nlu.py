@@ -162,11 +162,12 @@ class NluReader:
 
     def block(self, examples: Node) -> Iterator[Line]:
         lines = str(examples.value).splitlines()
-        if len(lines) > 1 and not examples.literal:
-            self.problems.error("examples on several lines need `examples: |`", examples.where)
+        if examples.style == ">":
+            self.problems.error("`>` joins the lines; write `examples: |`", examples.where)
             return
+        literal = examples.style == "|"
         for number, line in enumerate(lines):
-            text, offset = line.strip(), number + 1 if examples.literal else 0
+            text, offset = line.strip(), number + 1 if literal else 0
             where = f"{examples.file}:{examples.line + offset}"
             if text == "-" or text.startswith("- "):
                 yield text[1:].strip(), where
