@@ -169,6 +169,24 @@ def _plain(value: float) -> int | float:
     return int(value) if float(value).is_integer() else value
 
 
+_LETTERS = re.compile(r"[^\W\d_]+")
+_DIGIT_OR_WIDE = re.compile(r"[\d\u4e00-\u9fff]")
+_TRIGGER_WORDS = """
+one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion couple few half
+quarter noon midday midnight today tonight tomorrow tmrw yesterday week month year monday tuesday wednesday thursday
+friday saturday sunday mon tue tues wed thu thur thurs fri sat sun second sec minute min hour hr day fortnight seconds
+secs minutes mins hours hrs days weeks months years fortnights dollar buck euro pound quid yuan yen rupee franc
+"""
+_TRIGGERS = frozenset(_TRIGGER_WORDS.split())
+_UNTRIGGERED = ("email", "url")
+
+
+def _may_hold_values(text: str) -> bool:
+    """Whether anything but addresses can be in an English or Chinese text: most messages end here, in microseconds."""
+    return bool(_DIGIT_OR_WIDE.search(text)) or not _TRIGGERS.isdisjoint(_LETTERS.findall(text.lower()))
+
+
 _FINDERS: dict[str, _Finder] = {
     "number": _numbers,
     "money": _money,
@@ -201,7 +219,12 @@ class BuiltIns:
     def find(self, text: str, now: float) -> list[Entity]:
         """All entities of the types, overlaps and all. `now` is seconds since 1970 UTC."""
         text = text[:MAX_TEXT]
-        return [entity for kind in self.types for entity in self._of(kind, text, now)]
+        types = self.types if self.where.language not in ("en", "zh") or _may_hold_values(text) else self._addresses
+        return [entity for kind in types for entity in self._of(kind, text, now)]
+
+    @property
+    def _addresses(self) -> tuple[str, ...]:
+        return tuple(kind for kind in self.types if kind in _UNTRIGGERED)
 
     def _of(self, kind: str, text: str, now: float) -> Iterable[Entity]:
         make = partial(spanned, text, kind)

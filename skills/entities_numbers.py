@@ -21,7 +21,7 @@ SPELLED = (
 """Pattern of the spelled numbers that stand before units of time."""
 
 _NUMBER = re.compile(rf"(?<![A-Za-z0-9_.,])[-+]?{DIGITS}(?![A-Za-z0-9_]|[.,]\d)")
-_WORD = re.compile(r"[^\W\d_]+|\d+|\S")
+_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*|\d+|\S")
 _HAN_NUMBER = re.compile(
     rf"(?<!第){HAN}(?=[个個件张張位本只隻次天块塊元人份台部条條双雙杯瓶盒箱包套号號])|(?<!\S){HAN}(?!\S)"
 )
@@ -94,8 +94,6 @@ def _spelled(text: str, language: str) -> list[Quantity]:
     from text_to_num import find_numbers
 
     words = [_Token(match.group(), *match.span()) for match in _WORD.finditer(text)]
-    if not any(word.word.isalpha() for word in words):
-        return []
     try:
         occurrences = find_numbers(words, language, threshold=0)
     except ValueError:  # a language that the library does not know
@@ -109,8 +107,8 @@ def _spelled(text: str, language: str) -> list[Quantity]:
 
 def _stands_for_number(words: list[_Token], index: int) -> bool:
     """Digits were found before; "one" is mostly a pronoun ("this one") unless it is all that was said."""
-    word = words[index].word.lower()
-    return word.isalpha() and (word != "one" or len(words) == 1)
+    word = words[index]
+    return word.spelled and (word.word.lower() != "one" or len(words) == 1)
 
 
 def _plain(value: float) -> int | float:
@@ -119,15 +117,25 @@ def _plain(value: float) -> int | float:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """A word as `text2num` wants it."""
+    """A word as `text2num` wants it. The library aborts on what is not valid text, so it sees letters only."""
 
     word: str
     start: int
     end: int
 
+    @property
+    def spelled(self) -> bool:
+        """Whether it is made of letters, hyphens between them included."""
+        return self.word.replace("-", "").isalpha()
+
     def text(self) -> str:
-        return self.word
+        """The word, or a full stop for anything that is not letters."""
+        return self.word if self.spelled else "."
 
     def nt_separated(self, previous: _Token) -> bool:
         """Whether something separates this word from the previous one beyond space."""
         return False
+
+    def not_a_number_part(self) -> bool:
+        """Whether this cannot belong to a number, whatever it looks like."""
+        return not self.spelled
