@@ -85,10 +85,10 @@ def main() -> None:
 
 def machine() -> str:
     """What this was measured on."""
-    names = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    return f"{len(names)} x {names[0] if names else platform.processor()}, {platform.system()}, Python {platform.python_version()}"
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    processor = names[0] if names else platform.processor()
+    return f"{len(names)} x {processor}, {platform.system()}, Python {platform.python_version()}"
 
 
 def table(load: dict[str, object], grown: dict[str, object]) -> str:
