@@ -64,7 +64,7 @@ async def committed(commit: Commit | None) -> Sequence[ev.Recorded]:
 
 
 class Mailbox:
-    """See the module. `on_death` is called once, with the turns left open."""
+    """See the module. `on_death` is called once, and told whether turns were left open."""
 
     def __init__(self, conversation: str, store: EventStore, publish: Publish) -> None:
         self.state = Conversation(id=conversation)
@@ -72,7 +72,7 @@ class Mailbox:
         self.open: dict[int, TurnBook] = {}
         self.worker: asyncio.Task[None] | None = None
         self.failure: BotError | None = None
-        self.on_death: Callable[[Mailbox], None] = lambda box: None
+        self.on_death: Callable[[Mailbox, bool], None] = lambda box, owing: None
         self._store, self._publish = store, publish
         self._recent: dict[str, TurnBook] = {}
         self._noted: list[ev.Recorded] = []
@@ -151,7 +151,7 @@ class Mailbox:
         left, self.open = self.open, {}
         for book in left.values():
             book.end(failure)
-        self.on_death(self)
+        self.on_death(self, bool(left))
 
     def _alive(self) -> None:
         if self.failure is not None:

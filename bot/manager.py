@@ -261,12 +261,12 @@ class Manager:
         if box.failure is None and not self._closing:
             self._wake(box)
 
-    def _died(self, box: Mailbox) -> None:
+    def _died(self, box: Mailbox, owing: bool) -> None:
         """Memory and log differ: forget the mailbox; if it owed an answer, try again from the log."""
         conversation = box.state.id
         if self._boxes.get(conversation) is box:
             del self._boxes[conversation]
-        if box.state.current is not None and not self._closing and not isinstance(box.failure, NotFound):
+        if owing and not self._closing and not isinstance(box.failure, NotFound):
             self._spawn(self._revive(conversation))
 
     async def _revive(self, conversation: str) -> None:
