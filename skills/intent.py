@@ -1,0 +1,280 @@
+"""Which intent a text has, and whether it has any: numpy only, on the vector that the encoder gives.
+
+Class probabilities mix two witnesses, calibrated together: a softmax regression over the vector and the text's words
+(hashed unigrams and bigrams, which see what a sentence vector blurs), and the nearest prototypes of each intent. A
+second, smaller regression turns evidence about the fit (density of prototypes nearby, energy of the regression,
+agreement of the witnesses, share of known words) into `in_scope`, the probability that any intent fits at all.
+
+Rules of the file: no training here (`training/recipes/intent.py` fits the numbers); stored in half precision and bytes,
+and computed from what is stored, so that a head gives the same numbers before and after saving.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bot.core.errors import IntegrityError
+
+Floats = npt.NDArray[np.float32]
+WEIGHTS = "intent.safetensors"
+CONFIG = "intent.json"
+FORMAT = 1
+
+BUCKETS = 8192
+"""Hashed word features."""
+WORD_WEIGHT = 0.7
+"""Length of the word part beside the unit vector."""
+MAX_WORDS = 256
+EVIDENCE = ("energy", "margin", "nearest", "density", "support", "agreement", "known")
+"""What `in_scope` is computed from, in this order."""
+NEIGHBOURS = 5
+_WIDTH = 0.05
+"""Width of the kernel around a prototype, in cosine."""
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_DIGITS = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Hashed n-grams of some texts: for text i, `buckets[starts[i]:starts[i + 1]]` and `counts` beside."""
+
+    starts: npt.NDArray[np.int64]
+    buckets: npt.NDArray[np.int64]
+    counts: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class IntentScores:
+    """What the head says of a batch, rows in the order of the texts.
+
+    `probabilities`: float32 (texts, intents), rows sum to 1; columns are `IntentHead.intents`. `in_scope`: float32
+    (texts,), to be compared with `IntentHead.threshold`.
+    """
+
+    probabilities: Floats
+    in_scope: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """The fitted numbers that join the witnesses. `evidence_*` are float32 (len(EVIDENCE),)."""
+
+    neighbour_weight: float
+    temperature: float
+    evidence_mean: Floats
+    evidence_scale: Floats
+    evidence_weight: Floats
+    evidence_bias: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class IntentWeights:
+    """A head's numbers as stored.
+
+    `matrix` float16 (dimension, intents), `bias` float32 (intents,); `word_matrix` int8 (BUCKETS, intents) with
+    `word_scale` float32 (intents,) and `rarity` float16 (BUCKETS,), 0 for buckets not seen in training; `prototypes`
+    int8 (prototypes, dimension), a unit vector times 127 over its largest component, with `owners` int32 (prototypes,),
+    the intent of each, ascending.
+    """
+
+    matrix: npt.NDArray[np.float16]
+    bias: Floats
+    word_matrix: npt.NDArray[np.int8]
+    word_scale: Floats
+    rarity: npt.NDArray[np.float16]
+    prototypes: npt.NDArray[np.int8]
+    owners: npt.NDArray[np.int32]
+
+
+class IntentHead:
+    """A fitted head. `run` may be called from any thread."""
+
+    name = "intent"
+
+    def __init__(self, intents: Sequence[str], weights: IntentWeights, blend: Blend, encoder: str) -> None:
+        self.intents = tuple(intents)
+        self.weights = weights
+        self.blend = blend
+        self.encoder = encoder
+        self.threshold = blend.threshold
+        self._matrix = weights.matrix.astype(np.float32)
+        self._words = weights.word_matrix
+        self._rarity = weights.rarity.astype(np.float32)
+        prototypes = weights.prototypes.astype(np.float32)
+        self._prototypes = np.ascontiguousarray((prototypes / np.linalg.norm(prototypes, axis=1, keepdims=True)).T)
+        self._firsts = np.searchsorted(weights.owners, np.arange(len(self.intents)))
+
+    def run(self, texts: Sequence[str], vectors: Floats) -> IntentScores:
+        """Score texts, with their unit vectors, float32 (texts, dimension)."""
+        if len(texts) == 0:
+            return IntentScores(np.zeros((0, len(self.intents)), np.float32), np.zeros(0, np.float32))
+        logits, neighbours, evidence = self.witnesses(texts, vectors)
+        probabilities = mix(logits, neighbours, self.blend.neighbour_weight, self.blend.temperature)
+        return IntentScores(probabilities, in_scope(evidence, self.blend))
+
+    def witnesses(self, texts: Sequence[str], vectors: Floats) -> tuple[Floats, Floats, Floats]:
+        """Logits (texts, intents), log probabilities by neighbours (texts, intents), evidence (texts, EVIDENCE)."""
+        words = hash_words(texts)
+        logits = vectors @ self._matrix + self.weights.bias
+        known = np.zeros(len(texts), np.float32)
+        for row in range(len(texts)):
+            part = slice(words.starts[row], words.starts[row + 1])
+            known[row] = self._add_words(logits[row], words.buckets[part], words.counts[part])
+        similar = vectors @ self._prototypes
+        neighbours, owned = by_neighbours(similar, self._firsts)
+        return logits, neighbours, evidence_of(logits, neighbours, similar, owned, known)
+
+    def _add_words(self, logits: Floats, buckets: npt.NDArray[np.int64], counts: Floats) -> float:
+        """Adds the words' share to one row of logits; returns the share of n-grams that were seen in training."""
+        if len(buckets) == 0:
+            return 0.0
+        rarity = self._rarity[buckets]
+        values = (1 + np.log(counts)) * rarity
+        norm = float(np.linalg.norm(values))
+        if norm > 0:
+            logits += (
+                (values * (WORD_WEIGHT / norm)) @ self._words[buckets].astype(np.float32) * self.weights.word_scale
+            )
+        return float(np.count_nonzero(rarity)) / len(buckets)
+
+    def save(self, folder: Path) -> None:
+        """Write the head's two files into a folder."""
+        from safetensors.numpy import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {name: getattr(self.weights, name) for name in IntentWeights.__slots__}
+        tensors |= {name: getattr(self.blend, name) for name in Blend.__slots__ if name.startswith("evidence_")}
+        tensors["evidence_bias"] = np.array([self.blend.evidence_bias], np.float64)
+        save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, folder / WEIGHTS)
+        config = {
+            "format": FORMAT,
+            "encoder": self.encoder,
+            "intents": list(self.intents),
+            "neighbour_weight": self.blend.neighbour_weight,
+            "temperature": self.blend.temperature,
+            "threshold": self.blend.threshold,
+        }
+        (folder / CONFIG).write_text(json.dumps(config, ensure_ascii=False, indent=1), "utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> IntentHead:
+        """Read a saved head.
+
+        Raises:
+            IntegrityError: a file is missing, damaged or of another format.
+        """
+        config = _read_config(folder / CONFIG)
+        tensors = _read_tensors(folder / WEIGHTS)
+        try:
+            weights = IntentWeights(**{name: tensors[name] for name in IntentWeights.__slots__})
+            blend = Blend(
+                config["neighbour_weight"],
+                config["temperature"],
+                tensors["evidence_mean"],
+                tensors["evidence_scale"],
+                tensors["evidence_weight"],
+                float(tensors["evidence_bias"][0]),
+                config["threshold"],
+            )
+            return cls(config["intents"], weights, blend, config["encoder"])
+        except KeyError as error:
+            raise IntegrityError(
+                str(folder), f"expected {error} in the intent head, found none; train again"
+            ) from error
+
+
+def hash_words(texts: Sequence[str]) -> Words:
+    """Unigrams and bigrams as bucket numbers. Numbers count as one word each length; a Chinese character is a word."""
+    starts: list[int] = [0]
+    buckets: list[int] = []
+    counts: list[int] = []
+    for text in texts:
+        tokens = _WORD.findall(_DIGITS.sub(lambda found: "0" * len(found[0]), text[:4096].casefold()))[:MAX_WORDS]
+        seen: dict[int, int] = {}
+        for gram in [*tokens, *(f"{first} {second}" for first, second in pairwise(tokens))]:
+            bucket = zlib.crc32(gram.encode("utf-8", "replace")) % BUCKETS
+            seen[bucket] = seen.get(bucket, 0) + 1
+        buckets.extend(seen)
+        counts.extend(seen.values())
+        starts.append(len(buckets))
+    return Words(np.array(starts, np.int64), np.array(buckets, np.int64), np.array(counts, np.float32))
+
+
+def by_neighbours(similar: Floats, firsts: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Log probabilities and best cosine per intent, from cosines (texts, prototypes) grouped by intent."""
+    kernel = np.exp((similar - similar.max(axis=1, keepdims=True)) / np.float32(_WIDTH))
+    mass = np.add.reduceat(kernel, firsts, axis=1)
+    log_share = np.log(np.maximum(mass / mass.sum(axis=1, keepdims=True), 1e-6)).astype(np.float32)
+    return log_share, np.maximum.reduceat(similar, firsts, axis=1)
+
+
+def evidence_of(logits: Floats, neighbours: Floats, similar: Floats, owned: Floats, known: Floats) -> Floats:
+    """Evidence that a text belongs to any intent, float32 (texts, EVIDENCE)."""
+    rows = np.arange(len(logits))
+    best = logits.argmax(axis=1)
+    energy = _log_sum(logits)
+    count = min(NEIGHBOURS, similar.shape[1])
+    closest = np.partition(similar, similar.shape[1] - count, axis=1)[:, -count:]
+    columns = [
+        energy,
+        logits[rows, best] - energy,
+        closest.max(axis=1),
+        closest.mean(axis=1),
+        owned[rows, best],
+        neighbours[rows, best],
+        known,
+    ]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def mix(logits: Floats, neighbours: Floats, neighbour_weight: float, temperature: float) -> Floats:
+    """Class probabilities from both witnesses."""
+    log_share = logits - _log_sum(logits)[:, None]
+    joined = np.float32((1 - neighbour_weight) / temperature) * log_share
+    joined += np.float32(neighbour_weight / temperature) * neighbours
+    probabilities: Floats = np.exp(joined - _log_sum(joined)[:, None]).astype(np.float32)
+    return probabilities
+
+
+def in_scope(evidence: Floats, blend: Blend) -> Floats:
+    """Probability that any intent fits."""
+    z = ((evidence - blend.evidence_mean) / blend.evidence_scale) @ blend.evidence_weight + blend.evidence_bias
+    return (1 / (1 + np.exp(-np.clip(z, -30, 30)))).astype(np.float32)
+
+
+def _log_sum(logits: Floats) -> Floats:
+    top = logits.max(axis=1)
+    found: Floats = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+    return found
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise IntegrityError(str(path), f"expected the intent head's JSON, found {error}; train again") from error
+    if config.get("format") != FORMAT:
+        raise IntegrityError(str(path), f"expected format {FORMAT}, found {config.get('format')!r}; train again")
+    return config
+
+
+def _read_tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        tensors: dict[str, npt.NDArray[Any]] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise IntegrityError(str(path), f"expected the intent head's weights, found {error}; train again") from error
+    return tensors
