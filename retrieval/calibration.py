@@ -20,7 +20,7 @@ from retrieval.corpus import ARROW, Chunk, plain, sentences, size
 from retrieval.index import Contents, Embedder
 from retrieval.lexical import Floats
 from retrieval.relevance import Doubles, Relevance, fit
-from retrieval.search import Ranked, Searcher
+from retrieval.search import Searcher, fuse
 
 SAMPLE = 150
 """Chunks whose words are made into questions."""
@@ -80,19 +80,16 @@ def fit_relevance(contents: Contents, encoder: Embedder) -> Relevance:
     searcher = Searcher(contents)
     sample = sorted(contents.chunks, key=lambda chunk: chunk.id)[:SAMPLE]
     asked = [half(_question(chunk)) for chunk in sample]
-    positives, near, far = [_EMPTY], [_EMPTY], [_EMPTY]
+    positives, near, far = list[float](), list[float](), list[float]()
     for chunk, text, vector in zip(sample, asked, _vectors(asked, encoder), strict=True):
         ranked = searcher.rank(text, vector, top=CONTEXT)
         own = np.array([contents.chunks[number].document == chunk.document for number in ranked.chunks], bool)
         if own[:1].any():
-            positives.append(_scores(ranked)[:1] * (1.0, SHARED))
-        near.append(_scores(ranked)[~own][:1])
+            positives.extend(fuse(ranked.dense, ranked.lexical * np.float32(SHARED))[:1])
+        near.extend(ranked.fused[~own][:1])
     for text, vector in zip(OFF_TOPIC, _vectors(OFF_TOPIC, encoder), strict=True):
-        far.append(_scores(searcher.rank(text, vector, top=1)))
-    return fit(np.concatenate(positives), _even(np.concatenate(near), np.concatenate(far)), _weight(len(positives)))
-
-
-_EMPTY: Doubles = np.zeros((0, 2))
+        far.extend(searcher.rank(text, vector, top=1).fused)
+    return fit(np.array(positives), _even(near, far), WEIGHT * min(1.0, len(positives) / FULL))
 
 
 def half(text: str) -> str:
@@ -112,15 +109,7 @@ def _vectors(texts: Sequence[str], encoder: Embedder) -> Iterator[Floats]:
     return (np.asarray(encoded.vector, np.float32) for encoded in encoder.run(texts))
 
 
-def _scores(ranked: Ranked) -> Doubles:
-    return np.column_stack([ranked.dense, ranked.lexical]).astype(np.float64)
-
-
-def _even(near: Doubles, far: Doubles) -> Doubles:
-    """Both kinds of negatives with about the same count, the rarer repeated."""
+def _even(near: Sequence[float], far: Sequence[float]) -> Doubles:
+    """Both kinds of negatives in the same number, the rarer ones repeated."""
     most = max(len(near), len(far))
-    return np.concatenate([np.resize(rows, (most, 2)) for rows in (near, far) if len(rows)])
-
-
-def _weight(questions: int) -> float:
-    return WEIGHT * min(1.0, questions / FULL)
+    return np.concatenate([np.resize(scores, most) for scores in (near, far) if scores])

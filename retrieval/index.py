@@ -37,7 +37,7 @@ from retrieval.corpus import Chunk
 from retrieval.lexical import Floats, Ints, Lexical
 from retrieval.relevance import Relevance
 
-FORMAT = 1
+FORMAT = 2
 KEEP = 3
 """Indexes kept in the folder, the current one included, to go back to."""
 FLAT_MOST = 10_000
@@ -180,7 +180,11 @@ def _verified(folder: Path) -> dict[str, bytes]:
     manifest = _read(folder / "manifest.json")
     if _sha(manifest)[:16] != folder.name:
         raise IntegrityError(str(folder / "manifest.json"), f"expected this index's manifest, found another; {_AGAIN}")
-    listed: dict[str, str] = json.loads(manifest)["files"]
+    described = json.loads(manifest)
+    if described["format"] != FORMAT:
+        message = f"expected format {FORMAT}, found {described['format']} of another version of the software; {_AGAIN}"
+        raise IntegrityError(str(folder / "manifest.json"), message)
+    listed: dict[str, str] = described["files"]
     files = {name: _read(folder / name) for name in listed}
     for name, expected in listed.items():
         if (found := _sha(files[name])) != expected:

@@ -26,7 +26,7 @@ from retrieval.lexical import Floats, Ints
 
 CANDIDATES = 50
 """Chunks taken from each of the two searches."""
-LEXICAL_WEIGHT = 0.4
+LEXICAL_WEIGHT = 0.3
 """What a full lexical score counts beside a cosine of 1; measured, see docs/benchmarks/retrieval.md."""
 BETTER = 0.75
 """Weight of the better of the two likenesses, with the passage and with a question; the other has the rest."""
@@ -56,7 +56,7 @@ def fuse(dense: Floats, lexical: Floats) -> Floats:
 def blend(passage: Floats, asked: Floats) -> Floats:
     """The dense score of chunks from that of the passage and of the best question; equal where there is no question."""
     share, rest = np.float32(BETTER), np.float32(1 - BETTER)
-    return share * np.maximum(passage, asked) + rest * np.minimum(passage, asked)
+    return np.asarray(share * np.maximum(passage, asked) + rest * np.minimum(passage, asked), np.float32)
 
 
 class Searcher:
@@ -169,7 +169,7 @@ class KnowledgeIndex:
 
     def _hits(self, query: Query, vector: Floats) -> Hits:
         ranked = self._searcher.rank(query.text, vector, query.filters, query.top)
-        scores = self._relevance.probability(ranked.dense, ranked.lexical)
+        scores = self._relevance.probability(ranked.fused)
         pairs = zip(ranked.chunks.tolist(), scores.tolist(), strict=True)
         return Hits(tuple(_hit(self.chunks[number], score) for number, score in pairs), self.floor, self.id)
 
