@@ -115,7 +115,7 @@ def _order(row: sqlite3.Row, lines: list[sqlite3.Row], requested: frozenset[str]
         state="cancelled" if "cancel" in requested else row["state"],
         city=row["city"],
         total=row["shipping"] + sum(line["quantity"] * line["price"] for line in lines),
-        items=", ".join(f"{line['quantity']} x {line['product']}" for line in lines),
+        items="; ".join(f"{line['quantity']} x {line['product']}" for line in lines),
         shipped=moved("shipped"),
         delivered=moved("delivered"),
         came_back=moved("came_back"),
