@@ -36,6 +36,9 @@ from bot.core.errors import Conflict, IntegrityError, NotFound
 from bot.core.messages import Value
 from bot.manifest import ID, Draft, Manifest, StoredFile, encode, made, plain_files, read_manifest, stored, verify
 
+ANY = "*"
+"""Whatever is current."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -166,17 +169,32 @@ class BundleStore:
             raise IntegrityError(str(path), "expected a bundle id; write one with `promote`")
         return text
 
+    def pointer(self) -> str | None:
+        """As `current`, but None also if CURRENT does not hold an id: then there is nothing to go back to."""
+        try:
+            return self.current()
+        except IntegrityError:
+            return None
+
     def open_current(self) -> Bundle | None:
         """The current bundle, verified, or None before the first promotion."""
         bundle = self.current()
         return None if bundle is None else self.open(bundle)
 
-    def promote(self, bundle: str, reason: str, *, by: str = "", verdict: str = "") -> Bundle:
-        """Verify a bundle and make it the current one. Promoting the current one changes nothing."""
+    def promote(
+        self, bundle: str, reason: str, *, by: str = "", verdict: str = "", replacing: str | None = ANY
+    ) -> Bundle:
+        """Verify a bundle and make it the current one. Promoting the current one changes nothing.
+
+        Raises:
+            Conflict: the current bundle is not `replacing`, which a comparison was made with.
+        """
         with self._lock():
+            if replacing not in (ANY, self.pointer()):
+                raise Conflict(f"{self.pointer()} has become current meanwhile, expected {replacing}; compare again")
             opened = self.open(bundle)
             self._repair_history()
-            if self.current() != bundle:
+            if self.pointer() != bundle:
                 self._point("promote", bundle, (reason, by, verdict))
         return opened
 
@@ -197,7 +215,7 @@ class BundleStore:
 
     def list(self) -> tuple[Listed, ...]:
         """All bundles, newest first."""
-        current = self.current()
+        current = self.pointer()
         return tuple(self._listed(bundle, bundle == current) for bundle in reversed(self._ids()))
 
     def history(self) -> tuple[Promotion, ...]:
@@ -265,7 +283,7 @@ class BundleStore:
 
     def _repair_history(self) -> None:
         """Make history agree with CURRENT after a writer died between the two."""
-        path, current = self.root / "history.jsonl", self.current()
+        path, current = self.root / "history.jsonl", self.pointer()
         whole, torn = _split_torn(path)
         if torn:
             self._replace(path, whole)

@@ -48,6 +48,7 @@ class SkillCard(Value):
 
     base: str
     method: str
+    labels: tuple[str, ...] = ()
     labels_sha: str = ""
     data: tuple[DataSet, ...] = ()
     held_out: DataSet | None = None

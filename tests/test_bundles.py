@@ -219,6 +219,14 @@ def test_promoting_the_current_bundle_changes_nothing(store: BundleStore) -> Non
     assert len(store.history()) == 1
 
 
+def test_a_comparison_with_another_bundle_does_not_count(store: BundleStore) -> None:
+    first, second = store.create(filler("1")), store.create(filler("2"))
+    store.promote(first.id, "first", replacing=None)
+    with pytest.raises(Conflict, match="compare again"):
+        store.promote(second.id, "stale", replacing=None)
+    assert store.promote(second.id, "better", replacing=first.id).id == second.id
+
+
 def test_a_listing_shows_broken_bundles_too(store: BundleStore) -> None:
     first, second = store.create(filler("1")), store.create(filler("2"))
     store.promote(first.id, "first")
@@ -235,6 +243,14 @@ def test_a_nonsense_pointer_is_named(store: BundleStore) -> None:
         (store.root / "CURRENT").write_bytes(content)
         with pytest.raises(IntegrityError, match="CURRENT"):
             store.current()
+
+
+def test_promoting_mends_a_nonsense_pointer(store: BundleStore) -> None:
+    made = store.create(filler())
+    (store.root / "CURRENT").write_text("nonsense")
+    assert not store.list()[0].current
+    store.promote(made.id, "mend")
+    assert store.current() == made.id
 
 
 def test_the_watch_reports_a_change_once(store: BundleStore) -> None:

@@ -73,11 +73,7 @@ def evaluate_intent(bundle: Understander, rows: Sequence[IntentExample], progres
 
 def evaluate_entities(bundle: Understander, rows: Sequence[SlotExample], progress: Progress = silent) -> Report:
     """Slot F1 over whole slots, and intent accuracy where the rows have intents. Raises InputError without rows."""
-    _need(rows)
-    understood = _understand(bundle, [row.text for row in rows], progress)
-    kinds = {tag[2:] for row in rows for tag in row.tags if "-" in tag}
-    results = [_slot_result(row, found, kinds) for row, found in zip(rows, understood, strict=True)]
-    return slot_report(results, data_set("slots", rows))
+    return slot_report(slot_results(bundle, rows, progress), data_set("slots", rows))
 
 
 def evaluate_retrieval(retriever: Retriever, rows: Sequence[FaqExample], progress: Progress = silent) -> Report:
@@ -96,6 +92,14 @@ def intent_results(
     _need(rows)
     understood = _understand(bundle, [row.text for row in rows], progress)
     return [_intent_result(row, found) for row, found in zip(rows, understood, strict=True)]
+
+
+def slot_results(bundle: Understander, rows: Sequence[SlotExample], progress: Progress = silent) -> list[SlotResult]:
+    """Run the bundle over the rows."""
+    _need(rows)
+    understood = _understand(bundle, [row.text for row in rows], progress)
+    kinds = {tag[2:] for row in rows for tag in row.tags if "-" in tag}
+    return [_slot_result(row, found, kinds) for row, found in zip(rows, understood, strict=True)]
 
 
 def intent_report(results: Sequence[IntentResult], data: DataSet) -> Report:

@@ -3,7 +3,7 @@
 Near-duplicates fall on one side: the split looks at a text's key, its set of normalised words with digits masked, so
 "Order 4711?" and "order 9: order" share a side. As data grow, rows only ever move from the held-out side to training,
 never back: what is held out now was held out from every older bundle, so old and new can be compared on it. Deciding by
-hash keeps each label's share only on average; labels that would lose all their rows keep them for training.
+hash keeps each label's share only on average; labels that would have fewer than two rows left for training keep all.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Generic, TypeVar
 from training.examples import OOS, IntentExample, SlotExample
 
 Labelled = TypeVar("Labelled", IntentExample, SlotExample)
+_FEWEST = 2
+"""Rows of a label that training needs."""
 _WORD = re.compile(r"\w+")
 
 
@@ -95,7 +97,7 @@ def split(rows: Sequence[Labelled], options: SplitOptions) -> Split[Labelled]:
     by_label: dict[str, list[bool]] = defaultdict(list)
     for row, out in zip(rows, held, strict=True):
         by_label[row.intent].append(out)
-    lost = {name for name, outs in by_label.items() if all(outs) and name != OOS}
+    lost = {name for name, outs in by_label.items() if outs.count(False) < _FEWEST and name != OOS}
     kept = {key(row.text) for row in rows if row.intent in lost}
     sides = [out and key(row.text) not in kept for row, out in zip(rows, held, strict=True)]
     train = tuple(row for row, out in zip(rows, sides, strict=True) if not out)

@@ -1,0 +1,118 @@
+"""Everything a training run learns from, cleaned and divided: project, files, reviewed turns of the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.core.errors import InputError
+from bot.core.events import Recorded
+from bot.manifest import DataSet
+from training.data import data_set, from_project, read_intents, read_slots, reviewed
+from training.examples import IntentExample, SlotExample
+from training.split import Labelled, Split, SplitOptions, clean, split
+
+if TYPE_CHECKING:
+    from bot.project import Project
+
+_SHOWN = 5
+_PAGE = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where rows come from. `log` is the log's database file; `intents` and `slots` are JSONL files."""
+
+    project: Project | None = None
+    log: Path | None = None
+    intents: tuple[Path, ...] = ()
+    slots: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Rows on both sides of the split, what they came from, and what a person should know about them."""
+
+    intents: Split[IntentExample]
+    slots: Split[SlotExample]
+    intent_data: tuple[DataSet, ...]
+    slot_data: tuple[DataSet, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The rows of one source."""
+
+    name: str
+    intents: tuple[IntentExample, ...]
+    slots: tuple[SlotExample, ...] = ()
+
+
+def gather(sources: Sources, options: SplitOptions) -> Gathered:
+    """Read all sources.
+
+    Raises:
+        InputError: a file has bad rows, or there is nothing to learn from.
+    """
+    parts = _parts(sources)
+    intents = clean([row for part in parts for row in part.intents])
+    slots = clean([row for part in parts for row in part.slots])
+    if not intents.rows and not slots.rows:
+        raise InputError(
+            "there is nothing to learn from: write examples below `nlu:` in data/*.yml, or name a file with --data"
+        )
+    notes = [*_notes("intents", intents.repeated, intents.conflicts), *_notes("slots", slots.repeated, slots.conflicts)]
+    return Gathered(
+        split(intents.rows, options),
+        split(slots.rows, options),
+        tuple(data_set(part.name, part.intents) for part in parts if part.intents),
+        tuple(data_set(part.name, part.slots) for part in parts if part.slots),
+        tuple(notes),
+    )
+
+
+def read_log(path: Path) -> list[Recorded]:
+    """All events of a log, in order. The bot may be serving meanwhile."""
+    return asyncio.run(_tail(path))
+
+
+async def _tail(path: Path) -> list[Recorded]:
+    from bot.store import SqlStore
+
+    events: list[Recorded] = []
+    async with SqlStore(path) as store:
+        while page := await store.tail(events[-1].position if events else 0, _PAGE):
+            events += page
+    return events
+
+
+def _parts(sources: Sources) -> list[_Part]:
+    parts = []
+    if sources.project is not None:
+        lang = sources.project.settings.languages[0]
+        parts.append(_Part("project", *from_project(sources.project.nlu, lang)))
+    parts += [_Part(path.name, read_intents(path)) for path in sources.intents]
+    parts += [_from_slots(path, bare=not sources.intents) for path in sources.slots]
+    if sources.log is not None and sources.log.exists():
+        parts.append(_Part("reviewed turns", *reviewed(read_log(sources.log))))
+    return parts
+
+
+def _from_slots(path: Path, *, bare: bool) -> _Part:
+    """Slot rows; they teach their intents too when no file of intents was named."""
+    rows = read_slots(path)
+    intents = tuple(IntentExample(row.text, row.intent, row.lang, row.where) for row in rows if bare and row.intent)
+    return _Part(path.name, intents, rows)
+
+
+def _notes(name: str, repeated: int, conflicts: Sequence[tuple[Labelled, Labelled]]) -> list[str]:
+    notes = [f"{name}: {repeated} rows say what another row says and were left out"] if repeated else []
+    for one, other in conflicts[:_SHOWN]:
+        notes.append(f"{other.text!r} is {one.intent!r} in {one.where} and {other.intent!r} in {other.where}; keep one")
+    if len(conflicts) > _SHOWN:
+        notes.append(f"{name}: {len(conflicts) - _SHOWN} more texts have two labels")
+    return notes

@@ -1,0 +1,269 @@
+"""`train_project`: from examples to a bundle that has proved itself, or a clear no.
+
+Read top to bottom: gather rows, hold some out, fit the heads on the rest, write them, load what was written, measure
+that on the held-out rows, measure the current bundle on the same rows, have a fresh process reproduce the predictions,
+judge, seal the bundle, and move the pointer if the verdict allows it. What was measured is what is shipped: held-out
+rows are never trained on, also not "once more on everything" at the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bot import __version__
+from bot.bundles import Bundle, BundleStore
+from bot.core.errors import InputError, IntegrityError, NotFound
+from bot.core.protocols import Utterance
+from bot.manifest import DataSet, Draft, Metric, SkillCard
+from training import evaluate as ev
+from training.data import data_set
+from training.examples import IntentExample, SlotExample
+from training.gather import Gathered, Sources, gather
+from training.progress import Progress, part, silent
+from training.reproduce import predictions
+from training.split import Split, SplitOptions
+from training.verdict import Comparison, Measured, Verdict, compare, judge, measured_intents, measured_slots
+from training.workshop import FitOptions, Made, Workshop
+
+SKILLS = ("intent", "entities")
+_PROBES = 200
+"""Texts that the fresh process must reproduce."""
+_LOCKED = ("numpy", "onnxruntime", "pydantic", "safetensors", "scikit-learn", "tokenizers", "torch", "understudy")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """What to train. `models` is the folder of bundles; the config that is saved with the result.
+
+    `skills` not named here are taken over from the current bundle. `promote` False leaves the candidate unpromoted.
+    """
+
+    models: Path
+    sources: Sources
+    skills: tuple[str, ...] = SKILLS
+    fit: FitOptions = field(default_factory=FitOptions)
+    split: SplitOptions = field(default_factory=SplitOptions)
+    promote: bool = True
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """A sealed candidate, whether it is current now, and all that was measured.
+
+    `reports`, and the numbers of rows `trained_on` and `held_out`, are by skill; `seconds` is wall time.
+    """
+
+    bundle: Bundle
+    promoted: bool
+    verdict: Verdict
+    reports: Mapping[str, ev.Report]
+    trained_on: Mapping[str, int]
+    held_out: Mapping[str, int]
+    notes: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """One bundle on the held-out rows."""
+
+    measured: Mapping[str, Measured]
+    reports: Mapping[str, ev.Report]
+    metrics: Mapping[str, Mapping[str, Metric]]
+
+
+def train_project(request: TrainRequest, workshop: Workshop, progress: Progress = silent) -> TrainResult:
+    """Train, measure, judge, and promote if the verdict allows it.
+
+    Raises:
+        InputError: there is nothing to learn from, or a data file has bad rows.
+        IntegrityError: the candidate cannot be loaded again.
+        Conflict: another bundle was promoted meanwhile; the candidate is kept, unpromoted.
+    """
+    started = time.monotonic()
+    progress(0.0, "reading examples")
+    data = gather(request.sources, request.split)
+    store = BundleStore(request.models)
+    run = _Run(request, workshop, data, store, progress)
+    bundle = store.create(run.fill)
+    assert run.verdict is not None
+    promoted = run.verdict.promote and request.promote
+    if promoted:
+        findings = ", ".join(f"{item.skill} {item.finding}" for item in run.verdict.comparisons)
+        store.promote(bundle.id, "trained", by=request.by, verdict=findings, replacing=run.current_id)
+    progress(1.0, "done")
+    return TrainResult(
+        bundle=bundle,
+        promoted=promoted,
+        verdict=run.verdict,
+        reports={skill: {**report, "bundle": bundle.id} for skill, report in run.reports.items()},
+        trained_on={"intent": len(data.intents.train), "entities": len(data.slots.train)},
+        held_out={"intent": len(data.intents.held_out), "entities": len(data.slots.held_out)},
+        notes=(*data.notes, *run.notes),
+        seconds=time.monotonic() - started,
+    )
+
+
+class _Run:
+    """One training run: `fill` makes the bundle's content and leaves verdict and reports."""
+
+    def __init__(
+        self, request: TrainRequest, workshop: Workshop, data: Gathered, store: BundleStore, progress: Progress
+    ) -> None:
+        self.request, self.workshop, self.data, self.progress = request, workshop, data, progress
+        self.verdict: Verdict | None = None
+        self.reports: Mapping[str, ev.Report] = {}
+        self.notes: list[str] = []
+        self.current_id, self.current = self._current(store)
+
+    def _current(self, store: BundleStore) -> tuple[str | None, Bundle | None]:
+        """The current bundle; one that is damaged is named and not compared with."""
+        try:
+            return store.current(), store.open_current()
+        except (IntegrityError, NotFound) as error:
+            self.notes.append(f"the current bundle was not compared with, it is damaged: {error}")
+            return store.pointer(), None
+
+    def fill(self, stage: Path) -> Draft:
+        """Fit, save, load, measure, compare, reproduce, judge."""
+        made = {skill: self._make(skill, stage / skill) for skill in self._to_train()}
+        self._take_over(stage, made)
+        candidate = self.workshop.load(stage)
+        new = self._measure(candidate, self._labels(made), part(self.progress, 0.7, 0.85))
+        old = self._measure_current()
+        self.progress(0.95, "checking in a fresh process")
+        texts = self._probes()
+        integrity = self.workshop.reproduce(stage, texts, predictions(candidate, texts))
+        comparisons = [self._compare(skill, new, old) for skill in made if skill in new.measured]
+        self.verdict, self.reports = judge(comparisons, integrity, self.current_id), new.reports
+        (stage / "verdict.json").write_text(self.verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        return self._draft(made, new, candidate.run([Utterance(text=texts[0])])[0].threshold)
+
+    def _to_train(self) -> tuple[str, ...]:
+        """The skills asked for that there is something to learn for; entity rules need no examples."""
+        wanted = set(self.request.skills)
+        if not self.data.intents.train:
+            wanted.discard("intent")
+        if not self.data.slots.train and self.current is not None and self.request.sources.project is None:
+            wanted.discard("entities")
+        if not wanted:
+            raise InputError(
+                f"expected examples for {', '.join(self.request.skills)}, found none; name a file with --data"
+            )
+        return tuple(skill for skill in SKILLS if skill in wanted)
+
+    def _make(self, skill: str, folder: Path) -> Made:
+        low, high = (0.05, 0.45) if skill == "intent" else (0.45, 0.7)
+        rows: Sequence[IntentExample] | Sequence[SlotExample]
+        rows = self.data.intents.train if skill == "intent" else self.data.slots.train
+        project = self.request.sources.project
+        return self.workshop.make(skill, folder, rows, project, self.request.fit, part(self.progress, low, high))
+
+    def _take_over(self, stage: Path, made: Mapping[str, Made]) -> None:
+        """Copy the skills that were not trained from the current bundle, or make them empty."""
+        for skill in SKILLS:
+            if skill in made:
+                continue
+            if self.current is not None and (self.current.path / skill).is_dir():
+                shutil.copytree(self.current.path / skill, stage / skill)
+        self.workshop.finish(stage, self.request.sources.project)
+
+    def _labels(self, made: Mapping[str, Made]) -> dict[str, tuple[str, ...]]:
+        return self._current_labels() | {skill: item.labels for skill, item in made.items()}
+
+    def _current_labels(self) -> dict[str, tuple[str, ...]]:
+        cards = {} if self.current is None else self.current.manifest.skills
+        return {skill: card.labels for skill, card in cards.items()}
+
+    def _measure_current(self) -> _Measure | None:
+        if self.current is None:
+            return None
+        loaded = self.workshop.load(self.current.path)
+        return self._measure(loaded, self._current_labels(), part(self.progress, 0.85, 0.95))
+
+    def _measure(self, bundle: ev.Understander, labels: Mapping[str, Sequence[str]], progress: Progress) -> _Measure:
+        measured: dict[str, Measured] = {}
+        reports: dict[str, ev.Report] = {}
+        if labels.get("intent") and self.data.intents.held_out:
+            rows = self.data.intents.held_out
+            results = ev.intent_results(bundle, rows, progress)
+            measured["intent"] = measured_intents(results, labels["intent"])
+            reports["intent"] = ev.intent_report(results, data_set("held out", rows))
+        if labels.get("entities") and self.data.slots.held_out:
+            slots = self.data.slots.held_out
+            found = ev.slot_results(bundle, slots, progress)
+            measured["entities"] = measured_slots(found, labels["entities"])
+            reports["entities"] = ev.slot_report(found, data_set("held out", slots))
+        metrics = {
+            skill: {name: Metric(**figure) for name, figure in report["metrics"].items()}
+            for skill, report in reports.items()
+        }
+        return _Measure(measured, reports, metrics)
+
+    def _compare(self, skill: str, new: _Measure, old: _Measure | None) -> Comparison:
+        return compare(new.measured[skill], None if old is None else old.measured.get(skill))
+
+    def _probes(self) -> list[str]:
+        intents, slots = self.data.intents, self.data.slots
+        sides: list[Sequence[IntentExample] | Sequence[SlotExample]]
+        sides = [intents.held_out, slots.held_out, intents.train, slots.train]
+        return [row.text for side in sides for row in side][:_PROBES]
+
+    def _draft(self, made: Mapping[str, Made], new: _Measure, threshold: float) -> Draft:
+        cards = {} if self.current is None else dict(self.current.manifest.skills)
+        for skill, item in made.items():
+            cards[skill] = self._card(skill, item, new.metrics.get(skill, {}))
+        project, versions = self.request.sources.project, _versions()
+        return Draft(
+            kind="models",
+            parent=self.current_id,
+            code=__version__,
+            lock=hashlib.sha256("\n".join(f"{name}=={found}" for name, found in versions.items()).encode()).hexdigest(),
+            seeds={"fit": self.request.fit.seed},
+            skills=cards,
+            thresholds={"in_scope": threshold},
+            program=project.program.id if project is not None else "",
+            encoder=self.workshop.fingerprint,
+            details={"versions": dict(versions), "split": asdict(self.request.split)},
+        )
+
+    def _card(self, skill: str, made: Made, metrics: Mapping[str, Metric]) -> SkillCard:
+        sides: Split[IntentExample] | Split[SlotExample]
+        sides, sources = (self.data.intents, self.data.intent_data) if skill == "intent" else _slot_side(self.data)
+        return SkillCard(
+            base=self.workshop.base,
+            method=made.method,
+            labels=made.labels,
+            labels_sha=hashlib.sha256("\n".join(sorted(made.labels)).encode()).hexdigest(),
+            data=(*sources, data_set("trained on", sides.train)),
+            held_out=data_set("held out", sides.held_out),
+            hyper_parameters=dict(made.hyper_parameters),
+            metrics=dict(metrics),
+            note=_note(len(sides.train), len(sides.held_out), sides.unmeasured),
+        )
+
+
+def _slot_side(data: Gathered) -> tuple[Split[SlotExample], tuple[DataSet, ...]]:
+    return data.slots, data.slot_data
+
+
+def _note(trained: int, held_out: int, unmeasured: Sequence[str]) -> str:
+    text = f"trained on {trained} rows; the {held_out} held-out rows were measured on and never trained on"
+    return f"{text}; without a held-out row: {', '.join(unmeasured)}" if unmeasured else text
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _LOCKED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found

@@ -1,0 +1,69 @@
+"""Where heads are made and bundles opened: the one seam between `train_project` and the model families.
+
+`StandardWorkshop` uses the shared encoder and the recipes; tests bring a small one of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from pydantic import JsonValue
+
+from training.evaluate import Understander
+from training.examples import IntentExample, SlotExample
+from training.progress import Progress
+from training.reproduce import Prediction
+from training.verdict import Integrity
+
+if TYPE_CHECKING:
+    from bot.project import Project
+
+Rows = Sequence[IntentExample] | Sequence[SlotExample]
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """`entities` is the method of the entity head: "frozen" trains in seconds, "late" in minutes and better."""
+
+    seed: int = 0
+    entities: Literal["frozen", "late"] = "frozen"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was fitted and saved: its labels, and how for the manifest."""
+
+    method: str
+    labels: tuple[str, ...]
+    hyper_parameters: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+class Workshop(Protocol):
+    """Makes the skills of a bundle.
+
+    `base` names the encoder, `fingerprint` what its vectors depend on.
+    """
+
+    base: str
+    fingerprint: str
+
+    def make(
+        self, skill: str, folder: Path, rows: Rows, project: Project | None, options: FitOptions, progress: Progress
+    ) -> Made:
+        """Fit a skill ("intent" or "entities") on rows and save it in a folder. Entities may come without rows."""
+        ...
+
+    def finish(self, stage: Path, project: Project | None) -> None:
+        """Write what else the bundle needs to be loaded."""
+        ...
+
+    def load(self, folder: Path) -> Understander:
+        """Open the skills in a bundle's folder."""
+        ...
+
+    def reproduce(self, folder: Path, texts: Sequence[str], expected: Sequence[Prediction]) -> Integrity:
+        """Open the folder in a fresh process and compare its predictions; see `training.reproduce`."""
+        ...
