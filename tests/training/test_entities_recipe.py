@@ -20,7 +20,7 @@ from skills.entities_decode import allowed_transitions
 from skills.entities_head import EntityHead
 from training.examples import SlotExample
 from training.recipes.entities import EntityOptions, fit_entities, slot_kinds, slot_spans, trunk_layers, word_labels
-from training.recipes.entities_net import Layer, chain_loss
+from training.recipes.entities_net import AdamW, Layer, ParameterGroup, chain_loss
 
 CITIES = ("rome", "cologne", "new york", "lisbon", "oslo", "cape town", "lima", "porto")
 FROZEN = EntityOptions(epochs=5, head_rate=2e-2, batch=16)
@@ -88,6 +88,20 @@ def test_chain_loss_is_the_share_of_the_gold_sequence_among_all() -> None:
         whole = np.logaddexp.reduce(list(totals.values()))
         expected = whole - totals[tuple(labels[number, :words].tolist())]
         assert chain_loss(scores, labels, real, transitions)[number].item() == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_optimizer_moves_as_the_library_does() -> None:
+    ours, theirs = (torch.nn.Parameter(torch.arange(4.0) - 1) for _ in range(2))
+    library = torch.optim.AdamW([{"params": [theirs], "lr": 0.05, "weight_decay": 0.1}])
+    optimizer = AdamW([ParameterGroup([ours], 0.1, 0.1)])
+    for _ in range(5):
+        (ours**3).sum().backward()
+        (theirs**3).sum().backward()
+        optimizer.step(0.5)
+        library.step()
+        library.zero_grad()
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_training_layers_compute_what_the_serving_branch_computes(encoder: Encoder) -> None:

@@ -23,9 +23,8 @@ from training.examples import OUTSIDE, SlotExample
 
 if TYPE_CHECKING:
     import torch
-    from torch.optim.lr_scheduler import LRScheduler
 
-    from training.recipes.entities_net import Batch, Layer, Network
+    from training.recipes.entities_net import AdamW, Batch, Layer, Network
 
 Progress = Callable[[float, str], None]
 """Told how much is done, 0 to 1, and what is being done."""
@@ -159,17 +158,15 @@ def _trained(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network = _network(encoder, kinds, options, len(rows[0].states))
-        optimizer, schedule = _optimizer(network, options, steps * epochs)
-        order = random.Random(options.seed)
+        optimizer, order, done = _optimizer(network, options), random.Random(options.seed), 0
         for epoch in range(epochs):
-            for step, batch in enumerate(_batches(rows, options.batch, order)):
-                optimizer.zero_grad()
+            for batch in _batches(rows, options.batch, order):
                 network.loss(batch).backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-                optimizer.step()
-                schedule.step()
-                done = (epoch + (step + 1) / steps) / epochs
-                progress(_ENCODE_SHARE + (1 - _ENCODE_SHARE) * done, f"training, epoch {epoch + 1} of {epochs}")
+                optimizer.step(_rate(done, steps * epochs))
+                done += 1
+                share = _ENCODE_SHARE + (1 - _ENCODE_SHARE) * done / (steps * epochs)
+                progress(share, f"training, epoch {epoch + 1} of {epochs}")
     return network.eval()
 
 
@@ -191,22 +188,18 @@ def _network(encoder: Encoder, kinds: Sequence[str], options: EntityOptions, lay
     return Network(branch, layers, encoder.dimension, kinds)
 
 
-def _optimizer(network: Network, options: EntityOptions, steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
-    """AdamW; the rate rises over the first tenth of the steps, then falls to nothing."""
-    import torch
+def _optimizer(network: Network, options: EntityOptions) -> AdamW:
+    from training.recipes.entities_net import AdamW, ParameterGroup
 
-    branch = list(network.branch.parameters())
     head = [parameter for name, parameter in network.named_parameters() if not name.startswith("branch.")]
-    groups = [{"params": head, "lr": options.head_rate, "weight_decay": 0.0}]
-    if branch:
-        groups.append({"params": branch, "lr": options.branch_rate, "weight_decay": 0.01})
-    optimizer = torch.optim.AdamW(groups)
+    branch = list(network.branch.parameters())
+    return AdamW([ParameterGroup(head, options.head_rate), ParameterGroup(branch, options.branch_rate, decay=0.01)])
+
+
+def _rate(step: int, steps: int) -> float:
+    """The share of the learning rate: rises over the first tenth of the steps, then falls to nothing."""
     warm = max(1, int(_WARM_UP * steps))
-
-    def rate(step: int) -> float:
-        return min((step + 1) / warm, max(0.0, (steps - step) / max(1, steps - warm)))
-
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    return min((step + 1) / warm, (steps - step) / max(1, steps - warm))
 
 
 def _batches(rows: Sequence[_Row], size: int, order: random.Random) -> Iterator[Batch]:

@@ -21,6 +21,7 @@ from skills.entities_decode import allowed_transitions, label_count
 
 Floats = npt.NDArray[np.float32]
 _HIDDEN = -1e9
+_MEAN_DECAY, _SQUARE_DECAY, _TINY = 0.9, 0.999, 1e-8
 _LEAST = 1e-30
 """Keeps the logarithm of a label that cannot be reached finite."""
 
@@ -144,3 +145,42 @@ def chain_loss(scores: Tensor, labels: Tensor, real: Tensor, transitions: Tensor
         reached = (torch.exp(total - top) @ steps).clamp_min(_LEAST)  # a product is 10 times faster than logsumexp
         total = torch.where(real[:, word, None] > 0, top + torch.log(reached) + scores[:, word], total)
     return torch.logsumexp(total, 1) - gold
+
+
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019), as in `torch.optim`.
+
+    That module's first optimizer imports a compiler that takes four seconds, more than a frozen head takes to train.
+    """
+
+    def __init__(self, groups: Sequence[ParameterGroup]) -> None:
+        self.groups = groups
+        self._steps = 0
+        self._means = {item: torch.zeros_like(item) for group in groups for item in group.parameters}
+        self._squares = {item: torch.zeros_like(item) for group in groups for item in group.parameters}
+
+    @torch.no_grad()
+    def step(self, share: float) -> None:
+        """Move all parameters along their gradients, with `share` of each group's rate; then forget the gradients."""
+        self._steps += 1
+        first, second = 1 - _MEAN_DECAY**self._steps, 1 - _SQUARE_DECAY**self._steps
+        for group in self.groups:
+            rate = share * group.rate
+            for item in group.parameters:
+                if item.grad is None:
+                    continue
+                mean, square = self._means[item], self._squares[item]
+                mean.lerp_(item.grad, 1 - _MEAN_DECAY)
+                square.mul_(_SQUARE_DECAY).addcmul_(item.grad, item.grad, value=1 - _SQUARE_DECAY)
+                item.mul_(1 - rate * group.decay)
+                item.addcdiv_(mean, square.sqrt().div_(second**0.5).add_(_TINY), value=-rate / first)
+                item.grad = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterGroup:
+    """Parameters with one learning rate and one weight decay."""
+
+    parameters: Sequence[nn.Parameter]
+    rate: float
+    decay: float = 0.0
