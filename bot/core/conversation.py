@@ -149,7 +149,7 @@ def _turn_objection(state: Conversation, recorded: ev.Recorded) -> str:
         return f"turn {recorded.turn} is not open"
     if isinstance(event, ev.FlowLeft | ev.Asked) and (state.top is None or state.top.flow != event.flow):
         return f"flow {event.flow!r} is not on top of the stack"
-    if isinstance(event, ev.Settled) and turn is not None and not turn.replies:
+    if isinstance(event, ev.Settled) and event.outcome != "unanswered" and turn is not None and not turn.replies:
         return "the turn has shown the user nothing"
     if isinstance(event, ev.Corrected) and not 1 <= event.target <= state.turn:
         return f"turn {event.target} has not happened"

@@ -246,10 +246,13 @@ class Failed(Value):
 
 
 class Settled(Value):
-    """The turn is over and its outcome was made visible."""
+    """The turn is over and its outcome was made visible.
+
+    "unanswered" is for imported conversations only: another system left the message without a reply.
+    """
 
     kind: Literal["settled"] = "settled"
-    outcome: Literal["replied", "failed", "handed_off"]
+    outcome: Literal["replied", "failed", "handed_off", "unanswered"]
 
 
 class Ended(Value):
