@@ -10,6 +10,7 @@ offsets are character offsets into the text as it was given.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -103,6 +104,11 @@ class Encoder:
             "max_tokens": str(self.settings.max_tokens),
             "engine": self._engine.name,
         }
+
+    @property
+    def identity(self) -> str:
+        """The fingerprint in one line, for heads to remember which encoder they were trained on."""
+        return json.dumps(self.fingerprint, sort_keys=True)
 
     def run(self, texts: Sequence[str], layers: Sequence[int] = ()) -> list[Encoding]:
         """Encode texts, in order. `layers` are those whose token states are wanted, 0 to `self.layers`.

@@ -168,13 +168,16 @@ class IntentHead:
         (folder / CONFIG).write_text(json.dumps(config, ensure_ascii=False, indent=1), "utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> IntentHead:
-        """Read a saved head.
+    def load(cls, folder: Path, encoder: str | None = None) -> IntentHead:
+        """Read a saved head; `encoder` is the identity of the encoder that it is to be used with.
 
         Raises:
-            IntegrityError: a file is missing, damaged or of another format.
+            IntegrityError: a file is missing, damaged or of another format, or the encoder is another one.
         """
         config = _read_config(folder / CONFIG)
+        if encoder is not None and config.get("encoder") != encoder:
+            found = f"trained with {config.get('encoder')}, but the bot's encoder is {encoder}; train again"
+            raise IntegrityError(str(folder / CONFIG), found)
         tensors = _read_tensors(folder / WEIGHTS)
         try:
             weights = IntentWeights(**{name: tensors[name] for name in IntentWeights.__slots__})

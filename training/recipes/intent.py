@@ -85,7 +85,7 @@ def fit_intent(
     held = _cross_validate(data, intents, encoder, options, progress)
     blend = _blend(held, options)
     progress(1.0, "fitting")
-    return IntentHead(intents, weights, blend, encoder.files.digests["model.safetensors"])
+    return IntentHead(intents, weights, blend, encoder.identity)
 
 
 def _clean(rows: Sequence[IntentExample]) -> list[IntentExample]:
