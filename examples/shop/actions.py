@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from bot.actions import ActionCall, ActionResult, action
 from pydantic import JsonValue
+
+from bot.actions import ActionCall, ActionResult, action
 
 HERE = Path(__file__).resolve().parent
 DATABASE = HERE / ".bot" / "orders.db"
