@@ -20,6 +20,12 @@ K1, B = 1.2, 0.75
 _RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+")
 _IS_CJK = re.compile(f"[{CJK}]")
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+LEAST_LETTERS = 4
+"""Shorter words are near too many others to be respelled."""
+MOST_GUESSES = 16
+"""Unknown words of a query that are respelled, which bounds its cost."""
+
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 
@@ -82,12 +88,17 @@ class Lexical:
     def shares(self, text: str) -> Floats:
         """For each chunk the share of the query's information that it holds: float32 (chunks,), 0..1.
 
-        A word that no chunk has counts against all of them, as the rarest word would.
+        A word that no chunk has is taken for the nearest one that some has; if there is none, it counts against all of
+        them as the rarest word would.
         """
         found = np.zeros(self.count, np.float32)
         most, unknown = 0.0, float(_idf(np.zeros(1), self.count)[0])
-        for word in set(words(text)):
+        guesses = MOST_GUESSES
+        for word in dict.fromkeys(words(text)):
             number = self.vocabulary.get(word)
+            if number is None and guesses and len(word) >= LEAST_LETTERS:
+                guesses -= 1
+                number = self._respelled(word)
             if number is None:
                 most += unknown
             else:
@@ -95,6 +106,23 @@ class Lexical:
                 found[self.chunks[row]] += self.weights[row]
                 most += float(self.idf[number])
         return found / np.float32(most) if most else found
+
+    def _respelled(self, word: str) -> int | None:
+        """The most frequent word of the vocabulary that is one slip away, if any."""
+        near = map(self.vocabulary.get, _slips(word))
+        return min((number for number in near if number is not None), key=self.idf.__getitem__, default=None)
+
+
+def _slips(word: str) -> Iterator[str]:
+    """Words with one letter left out, swapped with the next, replaced or put in (Norvig 2007, "How to write a spelling
+    corrector"); the first letter, which people rarely get wrong, stays."""
+    for at in range(1, len(word) + 1):
+        before, after = word[:at], word[at:]
+        yield before + after[1:]
+        yield before + after[1:2] + after[:1] + after[2:]
+        for letter in LETTERS:
+            yield before + letter + after[1:]
+            yield before + letter + after
 
 
 def _idf(documents: npt.NDArray[np.generic], total: int) -> npt.NDArray[np.float64]:
