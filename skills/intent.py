@@ -34,7 +34,9 @@ BUCKETS = 8192
 """Hashed word features."""
 WORD_WEIGHT = 0.7
 """Length of the word part beside the unit vector."""
+MAX_CHARACTERS = 4096
 MAX_WORDS = 256
+LONGEST_WORD = 60
 EVIDENCE = ("energy", "margin", "nearest", "density", "support", "agreement", "known")
 """What `in_scope` is computed from, in this order."""
 NEIGHBOURS = 5
@@ -116,12 +118,17 @@ class IntentHead:
         self._firsts = np.searchsorted(weights.owners, np.arange(len(self.intents)))
 
     def run(self, texts: Sequence[str], vectors: Floats) -> IntentScores:
-        """Score texts, with their unit vectors, float32 (texts, dimension)."""
+        """Score texts, with their unit vectors, float32 (texts, dimension).
+
+        A text without a word, in which nothing is known from training ("...", "48213"), fits no intent.
+        """
         if len(texts) == 0:
             return IntentScores(np.zeros((0, len(self.intents)), np.float32), np.zeros(0, np.float32))
         logits, neighbours, evidence = self.witnesses(texts, vectors)
         probabilities = mix(logits, neighbours, self.blend.neighbour_weight, self.blend.temperature)
-        return IntentScores(probabilities, in_scope(evidence, self.blend))
+        wordless = np.array([not _has_words(text) for text in texts])
+        unheard = wordless & (evidence[:, EVIDENCE.index("known")] == 0)
+        return IntentScores(probabilities, np.where(unheard, np.float32(0), in_scope(evidence, self.blend)))
 
     def witnesses(self, texts: Sequence[str], vectors: Floats) -> tuple[Floats, Floats, Floats]:
         """Logits (texts, intents), log probabilities by neighbours (texts, intents), evidence (texts, EVIDENCE)."""
@@ -203,7 +210,9 @@ def hash_words(texts: Sequence[str]) -> Words:
     buckets: list[int] = []
     counts: list[int] = []
     for text in texts:
-        tokens = _WORD.findall(_DIGITS.sub(lambda found: "0" * len(found[0]), text[:4096].casefold()))[:MAX_WORDS]
+        tokens = _WORD.findall(_DIGITS.sub(lambda found: "0" * len(found[0]), text[:MAX_CHARACTERS].casefold()))[
+            :MAX_WORDS
+        ]
         seen: dict[int, int] = {}
         for gram in [*tokens, *(f"{first} {second}" for first, second in pairwise(tokens))]:
             bucket = zlib.crc32(gram.encode("utf-8", "replace")) % BUCKETS
@@ -212,6 +221,11 @@ def hash_words(texts: Sequence[str]) -> Words:
         counts.extend(seen.values())
         starts.append(len(buckets))
     return Words(np.array(starts, np.int64), np.array(buckets, np.int64), np.array(counts, np.float32))
+
+
+def _has_words(text: str) -> bool:
+    """Whether anything in the text could be a word: not only digits, not longer than words are."""
+    return any(len(word) <= LONGEST_WORD and not word.isdigit() for word in _WORD.findall(text[:MAX_CHARACTERS]))
 
 
 def by_neighbours(similar: Floats, firsts: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:

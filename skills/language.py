@@ -39,36 +39,7 @@ _LANGUAGES = {
     "hebrew": ("he",),
     "devanagari": ("hi", "mr", "ne"),
     "thai": ("th",),
-    "latin": tuple(
-        [
-            "en",
-            "de",
-            "fr",
-            "es",
-            "it",
-            "pt",
-            "nl",
-            "pl",
-            "sv",
-            "da",
-            "no",
-            "fi",
-            "cs",
-            "sk",
-            "hu",
-            "ro",
-            "tr",
-            "id",
-            "ms",
-            "vi",
-            "ca",
-            "hr",
-            "sl",
-            "et",
-            "lv",
-            "lt",
-        ]
-    ),
+    "latin": _LATIN,
 }
 """Languages told apart within a script: those that a public chat is likely to meet."""
 _BY_CHARACTER = ("han", "kana")
@@ -124,7 +95,7 @@ class LanguageIdentification:
             return self.languages[0]
         ranking = dict(self._identifiers["latin"].rank(" ".join(plain).lower()))
         own = max(self.languages, key=lambda language: ranking.get(language, 0.0))
-        best = max(ranking, key=ranking.__getitem__)
+        best: str = max(ranking, key=ranking.__getitem__)
         if ranking[best] >= _SURE and ranking.get(own, 0.0) <= _UNLIKELY:
             return best
         return own if own in ranking else self.languages[0]

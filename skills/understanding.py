@@ -1,7 +1,7 @@
 """What a message means: language, intents, entities, vector, from one encoder pass for the whole batch.
 
 The composite that a running bot and every evaluation call. Heads read the same forward; an entity head tells which
-layers it needs. A message without a letter or digit fits no intent, whatever the heads would say.
+layers it needs.
 """
 
 from __future__ import annotations
@@ -109,11 +109,9 @@ class Understander:
         if self.intent is None:
             return [((), 0.0)] * len(texts)
         scores = self.intent.run(texts, vectors)
-        results = []
-        for row, text in enumerate(texts):
-            says_something = any(character.isalnum() for character in text)
-            results.append((self._ranked(scores.probabilities[row]), float(scores.in_scope[row]) * says_something))
-        return results
+        return [
+            (self._ranked(row), float(share)) for row, share in zip(scores.probabilities, scores.in_scope, strict=True)
+        ]
 
     def _ranked(self, probabilities: npt.NDArray[np.float32]) -> tuple[Scored, ...]:
         assert self.intent is not None

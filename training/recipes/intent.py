@@ -3,7 +3,7 @@
 What is fitted, in order: a softmax regression on vector and words; prototypes; then, on rows that the scores have not
 seen (cross-validation), how the two witnesses are mixed and how evidence becomes `in_scope`. For the last, texts that
 fit no intent are made by rule: in each fold some intents are left out of training entirely, so that their rows fall
-outside; and gibberish and word salad are written. Rows marked "oos", where there are any, are used as well.
+outside; and gibberish is written. Rows marked "oos", where there are any, are used as well.
 
 The fitted evidence weights are drawn towards the values in `PRIOR`, found on public data: with little data they rule.
 """
@@ -30,7 +30,7 @@ Indices = npt.NDArray[np.int64]
 PRIOR = {"energy": 0.8, "margin": 0.3, "nearest": 0.5, "density": 1.0, "support": 0.8, "agreement": 0.3, "known": 0.6}
 """Weights of standardised evidence; see docs/decisions/0023-out-of-scope.md."""
 PRIOR_STRENGTH = 20.0
-_KEYS = "abcdefghijklmnopqrstuvwxyz"
+_LETTERS = list("abcdefghijklmnopqrstuvwxyz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,12 +270,13 @@ def _hold_out(
 
 
 def _made_up(texts: Sequence[str], random: np.random.Generator) -> list[str]:
-    """Gibberish and word salad: random letters, letters of real words mixed up."""
+    """Gibberish as long as some of the texts: random letters, repeated letters, letters of real words mixed up."""
     made = []
     for text in random.permutation(np.array(texts, object))[: max(10, min(60, len(texts) // 10))]:
         words = str(text).split()[:12]
-        made.append(" ".join("".join(random.choice(list(_KEYS), random.integers(2, 9))) for _ in words))
+        made.append(" ".join("".join(random.choice(_LETTERS, random.integers(2, 9))) for _ in words))
         made.append(" ".join("".join(random.permutation(list(word))) for word in words))
+        made.append(str(random.choice(_LETTERS)) * int(random.integers(3, 200)))
     return made
 
 
