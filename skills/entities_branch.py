@@ -6,27 +6,52 @@ engine as the trunk. A branch of k of n layers costs k/n of a forward, and no ot
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from skills.encoder_engine import Engine, build_float32
-from skills.encoder_graph import LayerRange, Shape
+from skills.encoder_engine import Engine, Precision, build_float32, build_int8, cached
+from skills.encoder_graph import GRAPH_VERSION, LayerRange, Shape
 
 Floats = npt.NDArray[np.float32]
 
 
 class LateBranch:
-    """The layers after `first`. `weights` are named as the encoder's own (`encoder.layer.4.output.dense.weight`)."""
+    """The layers after `first`. `weights` are named as the encoder's own (`encoder.layer.4.output.dense.weight`).
 
-    def __init__(self, first: int, shape: Shape, weights: Mapping[str, Floats], threads: int = 1) -> None:
+    `samples` are typical inputs, float32 (tokens, width) each, that set the ranges of the 8-bit arithmetic; without
+    them the branch computes in float32, at twice the cost.
+    """
+
+    def __init__(
+        self,
+        first: int,
+        shape: Shape,
+        weights: Mapping[str, Floats],
+        samples: Sequence[Floats] = (),
+        threads: int = 1,
+    ) -> None:
         self.first = first
         self.shape = shape
         self.weights = dict(weights)
+        self.samples = tuple(samples)
         self.layers = tuple(range(first + 1, shape.layers + 1))
-        graph = build_float32(self.weights, shape, LayerRange(first, shape.layers))
-        self._engine = Engine(graph, "float32", threads)
+        precision: Precision = "int8" if self.samples else "float32"
+        self._engine = Engine(cached(self._key(precision), self._graph), precision, threads)
+
+    def _graph(self) -> bytes:
+        layers = LayerRange(self.first, self.shape.layers)
+        if self.samples:
+            return build_int8(self.weights, self.shape, layers, self.samples)
+        return build_float32(self.weights, self.shape, layers)
+
+    def _key(self, precision: Precision) -> str:
+        digest = hashlib.sha256()
+        for value in (*(self.weights[name] for name in sorted(self.weights)), *self.samples):
+            digest.update(np.ascontiguousarray(value).tobytes())
+        return f"branch {digest.hexdigest()} {GRAPH_VERSION} {precision} {self.first} {self.shape}"
 
     @property
     def forwards(self) -> float:

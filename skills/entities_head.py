@@ -29,6 +29,7 @@ Floats = npt.NDArray[np.float32]
 FORMAT = 1
 _WEIGHTS, _STATE = "head.safetensors", "head.json"
 _BRANCH = "encoder.layer."
+_SAMPLES, _LENGTHS = "samples", "sample_lengths"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class EntityHead:
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: np.ascontiguousarray(getattr(self.weights, name)) for name in HeadWeights.__slots__}
         if self.branch is not None:
-            tensors |= {name: value.astype(np.float16) for name, value in self.branch.weights.items()}
+            tensors |= _branch_tensors(self.branch)
         save_file(tensors, str(folder / _WEIGHTS))
         state = {
             "format": FORMAT,
@@ -190,8 +191,20 @@ def _tensors(path: Path) -> dict[str, Floats]:
         raise IntegrityError(str(path), f"expected the entity head's weights, found {error}; train again") from error
 
 
+def _branch_tensors(branch: LateBranch) -> dict[str, npt.NDArray[Any]]:
+    tensors: dict[str, npt.NDArray[Any]] = {name: value.astype(np.float16) for name, value in branch.weights.items()}
+    if branch.samples:
+        tensors[_SAMPLES] = np.concatenate(branch.samples).astype(np.float16)
+        tensors[_LENGTHS] = np.array([len(sample) for sample in branch.samples], np.int32)
+    return tensors
+
+
 def _branch(state: object, tensors: Mapping[str, Floats], threads: int) -> LateBranch | None:
     if not isinstance(state, dict):
         return None
     layers = {name: value for name, value in tensors.items() if name.startswith(_BRANCH)}
-    return LateBranch(state["first"], Shape(**state["shape"]), layers, threads)
+    samples: list[Floats] = []
+    if _SAMPLES in tensors:
+        borders = np.cumsum(tensors[_LENGTHS].astype(np.intp))[:-1]
+        samples = np.split(tensors[_SAMPLES], borders)
+    return LateBranch(state["first"], Shape(**state["shape"]), layers, samples, threads)

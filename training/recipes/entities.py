@@ -34,6 +34,8 @@ _ENCODE_SHARE = 0.1
 _WARM_UP = 0.1
 _BUCKET = 32
 _ENCODE_ROWS = 512
+_SAMPLES = 64
+"""Rows whose states set the ranges of the branch's 8-bit arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ def fit_entities(
     layers = trunk_layers(encoder.layers, options)
     prepared = _prepared(rows, encoder, kinds, layers, progress)
     network = _trained(prepared, encoder, kinds, options, progress)
-    return _head(network, encoder, kinds, layers, options)
+    branch = _late_branch(network, encoder, prepared)
+    return EntityHead(kinds, layers, _weights(network), branch, {"options": asdict(options)})
 
 
 def slot_kinds(rows: Sequence[SlotExample]) -> tuple[str, ...]:
@@ -233,21 +236,24 @@ def _batch(rows: Sequence[_Row]) -> Batch:
     return Batch(*(torch.from_numpy(array) for array in (states, mask, first, labels, real)))
 
 
-def _head(
-    network: Network, encoder: Encoder, kinds: tuple[str, ...], layers: tuple[int, ...], options: EntityOptions
-) -> EntityHead:
+def _weights(network: Network) -> HeadWeights:
     import torch
 
-    weights = HeadWeights(
+    return HeadWeights(
         mix=_array(torch.softmax(network.mix, 0)),
         weight=_array(network.scores.weight),
         bias=_array(network.scores.bias),
         transitions=_array(network.transitions),
     )
-    first = encoder.layers - options.branch_depth
+
+
+def _late_branch(network: Network, encoder: Encoder, rows: Sequence[_Row]) -> LateBranch | None:
+    if not len(network.branch):
+        return None
+    first = encoder.layers - len(network.branch)
     tensors = {name: _rounded(value) for name, value in network.branch_tensors(first).items()}
-    branch = LateBranch(first, encoder.shape, tensors) if tensors else None
-    return EntityHead(kinds, layers, weights, branch, {"options": asdict(options)})
+    samples = [row.states[-1].astype(np.float32) for row in rows[:: max(1, len(rows) // _SAMPLES)][:_SAMPLES]]
+    return LateBranch(first, encoder.shape, tensors, samples)
 
 
 def _array(tensor: torch.Tensor) -> Floats:
