@@ -123,11 +123,11 @@ class EntityExtractor:
             self.head.save(folder / _HEAD)
 
     @classmethod
-    def load(cls, folder: Path, threads: int = 1) -> EntityExtractor:
-        """Read what `save` wrote.
+    def load(cls, folder: Path, encoder: str | None = None, threads: int = 1) -> EntityExtractor:
+        """Read what `save` wrote; `encoder` is the identity of the encoder that it is to be used with.
 
         Raises:
-            IntegrityError: a file is missing, damaged or of another format; names it.
+            IntegrityError: a file is missing, damaged or of another format, or the encoder is another one.
         """
         path = folder / _RULES
         try:
@@ -143,4 +143,4 @@ class EntityExtractor:
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise IntegrityError(str(path), f"expected the entity rules, found {error!r}; train again") from error
-        return cls(EntityHead.load(folder / _HEAD, threads) if state["head"] else None, rules)
+        return cls(EntityHead.load(folder / _HEAD, encoder, threads) if state["head"] else None, rules)

@@ -49,13 +49,14 @@ class HeadWeights:
 class EntityHead:
     """`kinds` as in `skills.entities_decode`. `trunk_layers`: the layers of the shared forward that are in the mix.
 
-    `facts` is what the training wants to keep (data, options, figures).
+    `encoder` is the identity of the encoder that the head was trained on. `facts` is what the training wants to keep.
     """
 
     kinds: tuple[str, ...]
     trunk_layers: tuple[int, ...]
     weights: HeadWeights
     branch: LateBranch | None = None
+    encoder: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -115,18 +116,21 @@ class EntityHead:
             "kinds": self.kinds,
             "trunk_layers": self.trunk_layers,
             "branch": None if self.branch is None else {"first": self.branch.first, "shape": asdict(self.branch.shape)},
+            "encoder": self.encoder,
             "facts": dict(self.facts),
         }
         (folder / _STATE).write_text(json.dumps(state, indent=1, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, threads: int = 1) -> EntityHead:
-        """Read what `save` wrote.
+    def load(cls, folder: Path, encoder: str | None = None, threads: int = 1) -> EntityHead:
+        """Read what `save` wrote; `encoder` is the identity of the encoder that it is to be used with.
 
         Raises:
-            IntegrityError: a file is missing, damaged or of another format; names it.
+            IntegrityError: a file is missing, damaged or of another format, or the encoder is another one.
         """
         state, tensors = _state(folder / _STATE), _tensors(folder / _WEIGHTS)
+        if encoder is not None and state.get("encoder") != encoder:
+            raise IntegrityError(str(folder / _STATE), "expected a head for this encoder, found another; train again")
         try:
             weights = HeadWeights(**{name: tensors[name] for name in HeadWeights.__slots__})
             kinds, layers, branch = tuple(state["kinds"]), tuple(state["trunk_layers"]), state["branch"]
@@ -136,7 +140,7 @@ class EntityHead:
             raise IntegrityError(
                 str(folder), f"{len(kinds)} kinds do not fit {weights.weight.shape[0]} labels; train again"
             )
-        return cls(kinds, layers, weights, _branch(branch, tensors, threads), state.get("facts", {}))
+        return cls(kinds, layers, weights, _branch(branch, tensors, threads), state["encoder"], state["facts"])
 
 
 def first_tokens(text: str, offsets: npt.NDArray[np.int32]) -> tuple[list[tuple[int, int]], npt.NDArray[np.intp]]:

@@ -39,7 +39,7 @@ def hand_made_head() -> EntityHead:
         bias=np.zeros(size, np.float32),
         transitions=allowed_transitions(KINDS),
     )
-    return EntityHead(KINDS, (1, 2), weights, facts={"rows": 3})
+    return EntityHead(KINDS, (1, 2), weights, encoder="tiny", facts={"rows": 3})
 
 
 def extract(extractor: EntityExtractor, text: str) -> list[tuple[str, object, str | None, str]]:
@@ -145,6 +145,13 @@ def test_head_whose_kinds_do_not_fit_its_weights_is_refused(tmp_path: Path) -> N
     (tmp_path / "head.json").write_text(json.dumps({**state, "kinds": ["city"]}))
     with pytest.raises(IntegrityError, match="1 kinds do not fit 7 labels"):
         EntityHead.load(tmp_path)
+
+
+def test_head_of_another_encoder_is_refused(tmp_path: Path) -> None:
+    EntityExtractor(hand_made_head()).save(tmp_path)
+    assert EntityExtractor.load(tmp_path, "tiny").head is not None
+    with pytest.raises(IntegrityError, match="expected a head for this encoder"):
+        EntityExtractor.load(tmp_path, "large")
 
 
 def test_entities_are_core_values() -> None:

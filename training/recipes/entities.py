@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -20,14 +20,12 @@ from skills.encoder import Encoder
 from skills.entities_branch import LateBranch
 from skills.entities_head import EntityHead, HeadWeights, first_tokens
 from training.examples import OUTSIDE, SlotExample
+from training.progress import Progress, silent
 
 if TYPE_CHECKING:
     import torch
 
     from training.recipes.entities_net import AdamW, Batch, Layer, Network
-
-Progress = Callable[[float, str], None]
-"""Told how much is done, 0 to 1, and what is being done."""
 
 Floats = npt.NDArray[np.float32]
 _ENCODE_SHARE = 0.1
@@ -73,7 +71,7 @@ def fit_entities(
     rows: Sequence[SlotExample],
     encoder: Encoder,
     options: EntityOptions | None = None,
-    progress: Progress = lambda share, what: None,
+    progress: Progress = silent,
 ) -> EntityHead:
     """Train a head on rows with BIO tags (`B-type`, `I-type#role`, ...).
 
@@ -90,7 +88,8 @@ def fit_entities(
     prepared = _prepared(rows, encoder, kinds, layers, progress)
     network = _trained(prepared, encoder, kinds, options, progress)
     branch = _late_branch(network, encoder, prepared)
-    return EntityHead(kinds, layers, _weights(network), branch, {"options": asdict(options)})
+    facts = {"options": asdict(options), "rows": len(rows)}
+    return EntityHead(kinds, layers, _weights(network), branch, encoder.identity, facts)
 
 
 def slot_kinds(rows: Sequence[SlotExample]) -> tuple[str, ...]:
