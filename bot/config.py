@@ -153,8 +153,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over secret files, and these over bot.yml."""
-        return env_settings, _SecretFiles(settings_cls), init_settings
+        """The environment wins over bot.yml; nothing else is read."""
+        environment = EnvSettingsSource(settings_cls)
+        environment.env_vars = _with_secrets(environment.env_vars)
+        return environment, init_settings
 
     def path(self, root: Path, name: Path) -> Path:
         """A path of the settings, taken from the project folder `root` unless absolute."""
@@ -169,24 +171,19 @@ class Settings(BaseSettings):
         return self.path(root, self.store.path) if self.store.path else self.state_folder(root) / "log.db"
 
 
-class _SecretFiles(EnvSettingsSource):
-    """Secrets whose variable has `_FILE` at its end: the value is what the file says, without a final line feed."""
-
-    def __call__(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for variable, value in os.environ.items():
-            keys = _keys(variable.upper().removesuffix("_FILE"))
-            if not variable.upper().endswith("_FILE") or not _is_secret(keys):
-                continue
-            try:
-                text = read_text(Path(value), value, limit=100_000).strip()
-            except ProjectError as error:
-                raise SettingsError(f"{variable} must name a readable file: {error}") from None
-            holder = found
-            for key in keys[:-1]:
-                holder = holder.setdefault(key, {})
-            holder[keys[-1]] = text
-        return found
+def _with_secrets(variables: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Variables, each secret's `..._file` replaced by what the file says, without the line feed at its end."""
+    found = dict(variables)
+    for variable, value in variables.items():
+        name = variable.removesuffix("_file")
+        if name == variable or not variable.startswith(PREFIX.lower()) or not _is_secret(_keys(name)):
+            continue
+        del found[variable]
+        try:
+            found.setdefault(name, read_text(Path(value or ""), str(value), limit=100_000).strip())
+        except ProjectError as error:
+            raise SettingsError(f"{variable.upper()} must name a readable file: {error}") from None
+    return found
 
 
 def load_settings(root: Path, defaults: Mapping[str, JsonValue] | None = None) -> Settings:

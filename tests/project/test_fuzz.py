@@ -21,7 +21,14 @@ KEYS = (
     *("mappings", "entity", "values", "initial_value", "buttons", "condition", "custom", "name", "metadata", "a", "<<"),
 )
 WORDS = ("END", "greet", "order_id", "utter_hello", "slots.order_id", "text", "- hi [x](y)", "from_entity", "a", "")
-scalars = st.sampled_from(WORDS) | st.integers() | st.floats() | st.booleans() | st.none() | st.text("ab :-{}[]()\\/_é1.", max_size=8)
+scalars = (
+    st.sampled_from(WORDS)
+    | st.integers()
+    | st.floats()
+    | st.booleans()
+    | st.none()
+    | st.text("ab :-{}[]()\\/_é1.", max_size=8)
+)
 trees = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
