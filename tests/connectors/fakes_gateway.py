@@ -65,6 +65,13 @@ class MemoryGateway:
                 while len(self.logs.get(conversation, [])) <= after:
                     await self._changed.wait()
 
+    def seed(self, conversation: str, text: str, times: int) -> None:
+        """Make a long past: turns with a reply each."""
+        log = self.logs.setdefault(conversation, [])
+        for turn in range(1, times + 1):
+            event = Replied(message=Message(id=f"{turn}.1", parts=(Text(text=text),)))
+            log.append(Recorded(conversation=conversation, seq=len(log) + 1, turn=turn, at=1e9, event=event))
+
     async def close(self) -> None:
         """Break off what runs."""
         for task in self._tasks:
