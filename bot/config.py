@@ -27,7 +27,7 @@ from bot.core.errors import ProjectError, SettingsError
 from bot.core.program import Behaviour
 from bot.hints import nearest
 from bot.server.settings import ServerSettings
-from bot.yaml import Node, read_text, read_yaml
+from bot.yaml import Node, describe, read_text, read_yaml
 
 FILE = "bot.yml"
 PREFIX = "BOT_"
@@ -195,10 +195,15 @@ def load_settings(root: Path, defaults: Mapping[str, JsonValue] | None = None) -
         SettingsError: lists every wrong key with its place and what was expected.
     """
     node = _read(root)
-    unknown = list(_unknown_variables())
-    given = node.plain()
-    if not isinstance(given, dict):
-        raise SettingsError(f"{node.where}: expected `key: value` lines, found a list or a single value")
+    if not isinstance(node.value, dict):
+        raise SettingsError(f"{node.where}: expected `key: value` lines, found {describe(node)}")
+    unknown = [
+        *_unknown_variables(),
+        *(_unknown_key(node, key) for key in node.map if key not in Settings.model_fields),
+    ]
+    given = {
+        key: item.plain() for key, item in node.map.items() if key in Settings.model_fields and item.value is not None
+    }
     try:
         values: dict[str, Any] = {"name": root.resolve().name[:80] or "Understudy", **(defaults or {}), **given}
         settings = Settings(**values)
@@ -250,11 +255,19 @@ def _explain(fault: Any, node: Node) -> str:
     variable = _variable(keys)
     where = f"{variable} in the environment" if variable else _walk(node, keys)
     if fault["type"] == "extra_forbidden":
-        known = _fields(keys[:-1])
-        hint = nearest(keys[-1], known) or f"; known keys: {', '.join(sorted(known))}"
-        return f"{where}: unknown key {dotted!r}{hint}"
+        return f"{where}: unknown key {dotted!r}{_known(keys)}"
     found = "a value that is not shown" if _is_secret(list(keys)) else repr(fault.get("input"))[:60]
     return f"{where}: `{dotted}`: {_lower(str(fault['msg']))}, found {found}"
+
+
+def _unknown_key(node: Node, key: str) -> str:
+    return f"{node.where_key(key)}: unknown key {key!r}{_known((key,))}"
+
+
+def _known(keys: tuple[str, ...]) -> str:
+    """A hint at the keys that may stand where the last of `keys` stands."""
+    known = _fields(keys[:-1])
+    return nearest(keys[-1], known) or f"; known keys: {', '.join(sorted(known))}"
 
 
 def _lower(message: str) -> str:

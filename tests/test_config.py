@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as limited
 
 from bot.config import Settings, load_settings
 from bot.core.errors import SettingsError
 from tests.project.build import write
+from tests.project.test_fuzz import dumped, noise, trees
 
 FULL = """\
     name: Kettle & Co
@@ -65,6 +70,8 @@ def test_a_short_secret_is_refused_without_being_shown(tmp_path: Path) -> None:
     ("text", "where", "hint"),
     [
         ("nmae: x\n", "bot.yml:1", "unknown key 'nmae'; did you mean 'name'?"),
+        ("_env_file: /etc/passwd\n", "bot.yml:1", "unknown key '_env_file'"),
+        ("self: 1\n", "bot.yml:1", "unknown key 'self'"),
         ("server:\n  prot: 1\n", "bot.yml:2", "unknown key 'server.prot'; did you mean 'port'?"),
         ("server:\n\n  port: many\n", "bot.yml:3", "`server.port`: input should be a valid integer"),
         ("server: {port: 70000}\n", "bot.yml:1", "less than or equal to 65535, found 70000"),
@@ -108,6 +115,17 @@ def test_many_wrong_settings_stay_on_one_screen(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="40 errors") as caught:
         settings(tmp_path, "".join(f"k{number}: 1\n" for number in range(40)))
     assert len(str(caught.value).splitlines()) == 14
+
+
+def test_an_empty_section_is_the_default(tmp_path: Path) -> None:
+    assert settings(tmp_path, "server:\nknowledge:\n").server.port == 5005
+
+
+@limited(max_examples=40)
+@given(noise | trees.map(dumped))
+def test_any_file_is_read_or_refused(text: str) -> None:
+    with TemporaryDirectory() as folder, suppress(SettingsError):
+        settings(Path(folder), text.encode("utf-8", "surrogatepass"))
 
 
 def test_every_setting_of_ours_is_documented() -> None:

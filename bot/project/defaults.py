@@ -6,6 +6,7 @@ An author overrides any of these in the domain. `{flow}` is the name of the flow
 from __future__ import annotations
 
 from bot.core.program import Behaviour, Button, Variation
+from bot.core.routing import RESUME
 
 _ENGLISH = {
     "utter_ask_rephrase": "Sorry, I did not get that. Could you put it another way?",
@@ -45,9 +46,6 @@ _PERSON = {"en": "Talk to a person", "zh": "转人工客服"}
 _RESUME = {"en": "Back to the bot", "zh": "回到机器人"}
 _OFFER_PERSON = ("utter_no_answer", "utter_offer_person", "utter_failed", "utter_unsupported_language")
 
-RESUME_PAYLOAD = "/resume_bot"
-"""The button that gives a handed-off conversation back to the bot; `bot.core.routing` obeys it."""
-
 SYSTEM_RESPONSES = tuple(_ENGLISH)
 """Names of all responses that the bot uses by itself."""
 
@@ -57,6 +55,6 @@ def default_responses(behaviour: Behaviour) -> dict[str, tuple[Variation, ...]]:
     language = "zh" if behaviour.languages[:1] and behaviour.languages[0].lower().startswith("zh") else "en"
     texts = _CHINESE if language == "zh" else _ENGLISH
     person = Button(title=_PERSON[language], payload=f"/{behaviour.handoff_intent}")
-    resume = Button(title=_RESUME[language], payload=RESUME_PAYLOAD)
+    resume = Button(title=_RESUME[language], payload=RESUME)
     buttons = dict.fromkeys(_OFFER_PERSON, (person,)) | {"utter_with_person": (resume,)}
     return {name: (Variation(text=text, buttons=buttons.get(name, ())),) for name, text in texts.items()}

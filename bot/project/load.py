@@ -16,7 +16,8 @@ from pydantic import JsonValue
 
 from bot.config import FILE, Settings, load_settings
 from bot.core.errors import ProjectError
-from bot.core.program import Act, Flow, Intent, Program
+from bot.core.filling import coerce
+from bot.core.program import Act, Collect, Flow, FlowStep, Intent, Program, SetSlots, Slot
 from bot.hints import nearest
 from bot.project.checks import Parts, check_references, check_shapes
 from bot.project.defaults import default_responses
@@ -173,7 +174,7 @@ class _Reader:
         parts = Parts(self.domain, self.flows, frozenset(intents), responses, known, self.problems)
         check_references(parts)
         check_shapes(parts)
-        flows = {name: _finished(read.flow, responses) for name, read in self.flows.items()}
+        flows = {name: _finished(read.flow, responses, self.domain.slots) for name, read in self.flows.items()}
         flows |= self.retrieval_flows(flows, responses)
         made = Program(
             intents=self.intents(intents, flows, settings),
@@ -219,18 +220,25 @@ class _Reader:
         return found
 
 
-def _finished(flow: Flow, responses: Mapping[str, object]) -> Flow:
-    """The flow with `utter_invalid_<slot>`, where there is one, for rejections that name no response."""
-
-    def named(slot: str) -> str | None:
-        return f"utter_invalid_{slot}" if f"utter_invalid_{slot}" in responses else None
-
-    steps = []
+def _finished(flow: Flow, responses: Mapping[str, object], slots: Mapping[str, Slot]) -> Flow:
+    """The flow with what the rest of the project says about its steps."""
+    steps: list[FlowStep] = []
     for step in flow.steps:
-        if step.kind == "collect":
-            rejections = tuple(
-                r if r.utter else r.model_copy(update={"utter": named(step.slot)}) for r in step.rejections
-            )
-            step = step.model_copy(update={"rejections": rejections})
-        steps.append(step)
+        match step:
+            case Collect():
+                steps.append(_with_refusals(step, responses))
+            case SetSlots():
+                values = {name: coerce(slots[name], value) for name, value in step.values.items() if name in slots}
+                steps.append(step.model_copy(update={"values": values}))
+            case _:
+                steps.append(step)
     return flow.model_copy(update={"steps": tuple(steps)})
+
+
+def _with_refusals(step: Collect, responses: Mapping[str, object]) -> Collect:
+    """Rejections that name no response say `utter_invalid_<slot>`, where there is one."""
+    usual = f"utter_invalid_{step.slot}"
+    if usual not in responses:
+        return step
+    refused = (rejection.model_copy(update={"utter": rejection.utter or usual}) for rejection in step.rejections)
+    return step.model_copy(update={"rejections": tuple(refused)})

@@ -41,7 +41,7 @@ def _variation(node: Node, name: str, problems: Problems) -> Variation:
             values[key] = tuple(_button(item, name, problems) for item in fields.items(key))
         values["elements"] = tuple(_element(item, fields) for item in fields.items("elements"))
         values["conditions"] = tuple(_condition(item, name, problems) for item in fields.items("condition"))
-        if isinstance(node.value, dict) and not any(node.map.get(key) for key in _CONTENT):
+        if isinstance(node.value, dict) and not any(key in node.map and node.map[key].value for key in _CONTENT):
             fields.error(f"{fields.what}: a variation says nothing; add `text` (or {', '.join(_CONTENT[1:])})")
     return Variation(**values)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bot.config import FILE, Settings
 from bot.core.program import Act, Collect, Program, Variation
+from bot.core.routing import NONE_OF_THESE, REPHRASE, RESUME
 from bot.hints import listed, nearest
 from bot.project.defaults import SYSTEM_RESPONSES
 from bot.project.domain import DomainReader
@@ -18,6 +19,8 @@ from bot.project.scan import ActionScan
 
 FEW_EXAMPLES = 2
 _HOLE = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
+_PAYLOAD = re.compile(r"/([^\s{}@()/][^\s{}@()]*)(?:@[\d.]+)?\s*(?:\{.*\})?\s*$", re.DOTALL)
+_OWN_PAYLOADS = (NONE_OF_THESE, REPHRASE, RESUME)
 _BUILT_IN = ("nlu_fallback", "restart", "back", "session_start", "out_of_scope")
 
 
@@ -168,6 +171,32 @@ def _unused_responses(seen: Seen, problems: Problems) -> None:
             problems.warn(f"response {name!r} is never used", where)
 
 
+def _buttons(seen: Seen, problems: Problems) -> None:
+    """A button whose `/intent` does not exist leads nowhere."""
+    own = (seen.settings.behaviour.handoff_intent, *_BUILT_IN)
+    for name, where in seen.domain.responses_at.items():
+        buttons = (b for v in seen.domain.responses[name] for b in (*v.buttons, *v.quick_replies))
+        for intent in {found[1] for button in buttons if (found := _PAYLOAD.match(button.payload))}:
+            if intent not in seen.program.intents and intent not in own and f"/{intent}" not in _OWN_PAYLOADS:
+                hint = nearest(intent, seen.program.intents)
+                problems.warn(f"a button of {name!r} sends /{intent}, but there is no such intent{hint}", where)
+
+
+def _unanswerable(seen: Seen, problems: Problems) -> None:
+    """Slots that a flow asks for, but no answer can fill."""
+    behaviour, intents = seen.program.behaviour, seen.program.intents
+    for read in seen.flows.values():
+        for name, step in read.flow.collects.items():
+            slot, where = seen.program.slots.get(name), read.steps_at[step.id]
+            if slot is None:
+                continue
+            if slot.mappings and all(mapping.kind == "controlled" for mapping in slot.mappings):
+                problems.warn(f"slot {name!r} is asked for, but only actions may fill it; change its mappings", where)
+            yes_no = [name for name in (behaviour.affirm_intent, behaviour.deny_intent) if name not in intents]
+            if slot.type == "bool" and not slot.mappings and yes_no:
+                problems.warn(f"slot {name!r} takes yes or no, but there is no intent {listed(yes_no)}", where)
+
+
 def _holes(seen: Seen, problems: Problems) -> None:
     """`{name}` in a response that is nearly a slot's name; other names may come from actions."""
     for name, where in seen.domain.responses_at.items():
@@ -202,5 +231,7 @@ _CHECKS: tuple[Callable[[Seen, Problems], None], ...] = (
     _behaviour_intents,
     _unused_responses,
     _holes,
+    _buttons,
+    _unanswerable,
     _actions_without_code,
 )

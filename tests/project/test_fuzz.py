@@ -60,6 +60,7 @@ def attempt(name: str, text: str) -> None:
             assert str(error)
 
 
+@settings(max_examples=60)
 @given(noise | trees.map(dumped))
 def test_any_text_is_yaml_or_a_project_error(text: str) -> None:
     try:
@@ -68,10 +69,11 @@ def test_any_text_is_yaml_or_a_project_error(text: str) -> None:
         assert error.where.startswith("a.yml")
 
 
-sections = st.dictionaries(st.sampled_from(KEYS[:11]), trees, min_size=1, max_size=4)
+top_keys = st.sampled_from(KEYS[:11])
+sections = st.dictionaries(top_keys, trees, min_size=1, max_size=4)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(sections.map(dumped))
 def test_any_project_is_read_or_refused(text: str) -> None:
     attempt("data/any.yml", text)

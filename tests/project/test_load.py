@@ -299,6 +299,9 @@ def test_a_rasa_project_loads_with_what_is_left_out_named_once(tmp_path: Path) -
     assert project.kept["forms"] == {"a_form": {"required_slots": ["size"]}}
 
 
+ASKING: dict[str, str | bytes | None] = {
+    "data/x.yml": "flows: {x: {steps: [{collect: a, utter: utter_hello}]}}\n",
+}
 WARNINGS: list[tuple[dict[str, str | bytes | None], str]] = [
     ({"domain/x.yml": "intents: [lonely]\n"}, "domain/x.yml:1: intent 'lonely' has no examples"),
     ({"data/x.yml": "nlu:\n- intent: gret\n  examples: |\n    - a\n    - b\n"}, "x.yml:2: intent 'gret' is not in the"),
@@ -318,6 +321,12 @@ WARNINGS: list[tuple[dict[str, str | bytes | None], str]] = [
     ({"domain/x.yml": "version: '2.0'\n"}, "x.yml:1: written for version '2.0'"),
     ({"bot.yml": "labels: {gret: Hi}\n"}, "bot.yml: labels: there is no intent 'gret'; did you mean 'greet'?"),
     ({"bot.yml": "behaviour: {cancel_intent: stop}\n"}, "bot.yml: behaviour.cancel_intent: there is no intent 'stop'"),
+    (
+        {"domain/x.yml": "responses: {utter_failed: [{text: a, buttons: [{title: b, payload: /gret}]}]}\n"},
+        "x.yml:1: a button of 'utter_failed' sends /gret, but there is no such intent; did you mean 'greet'?",
+    ),
+    ({**ASKING, "domain/x.yml": "slots: {a: {type: bool}}\n"}, "no intent affirm, deny"),
+    ({**ASKING, "domain/x.yml": "slots: {a: {type: text, mappings: [{type: controlled}]}}\n"}, "only actions may fill"),
     (
         {"domain/x.yml": "intents: [idle]\n", "data/x.yml": "nlu:\n- intent: idle\n  examples: |\n    - a\n    - b\n"},
         "domain/x.yml:1: no flow starts with idle, and there is no knowledge",

@@ -48,6 +48,7 @@ IN_DOMAIN = [
     ("responses:\n  utter_a:\n  - hi\n", 3, "expected a map (key: value), found the text 'hi'"),
     ("responses:\n  utter_a:\n  - txet: hi\n", 3, "did you mean 'text'?"),
     ("responses:\n  utter_a:\n  - channel: web\n", 3, "says nothing"),
+    ("responses:\n  utter_a:\n  - text: ''\n", 3, "says nothing"),
     ("responses:\n  utter_a:\n  - text: 5\n", 3, "must be a text, found the number 5; put it in quotes"),
     ("responses:\n  utter_a:\n  - text: a\n    buttons:\n    - payload: /greet\n", 5, "`title` is missing"),
     (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.errors import ProjectError
@@ -67,6 +67,7 @@ words = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_
 spans = st.tuples(words, st.from_regex(r"[a-z_]{1,6}", fullmatch=True) | st.none())
 
 
+@settings(max_examples=60)
 @given(st.lists(spans, max_size=6))
 def test_what_is_written_is_read_back(parts: list[tuple[str, str | None]]) -> None:
     source = "".join(escaped(text) if kind is None else f"[{escaped(text)}]({kind})" for text, kind in parts)
