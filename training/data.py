@@ -7,6 +7,7 @@ queries `{"query","id","lang"}` with entries `{"id","question","answer"}`, qa `{
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import json
@@ -122,28 +123,24 @@ def data_set(name: str, rows: Sequence[Example]) -> DataSet:
     return DataSet(name=name, sha256=hashlib.sha256("\n".join(lines).encode()).hexdigest(), rows=len(rows))
 
 
-def json_rows(path: Path) -> Iterator[tuple[str, Any]]:
-    """`file:line` and the value of each line that is not empty.
+def raw_lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """`file:line` and the bytes of each line that is not empty.
 
     Raises:
         NotFound: there is no such file.
-        InputError: a line is not JSON, or the file is not UTF-8; names the place.
+        InputError: the file cannot be unpacked.
     """
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, 1):
+                if number == 1:
+                    line = line.removeprefix(codecs.BOM_UTF8)
                 if line.strip():
-                    yield f"{path.name}:{number}", json.loads(line)
+                    yield f"{path.name}:{number}", line
     except FileNotFoundError:
         raise NotFound(f"there is no file {path}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path.name}:{number}: expected UTF-8, found other bytes ({error.reason})") from error
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path.name}:{number}: expected one JSON object, {error.msg} at column {error.colno}"
-        ) from error
-    except RecursionError:
-        raise InputError(f"{path.name}:{number}: expected one JSON object, found too deep nesting") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: expected a file, found a folder") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path.name}: expected a gzip file; it is damaged ({error})") from error
 
@@ -151,11 +148,9 @@ def json_rows(path: Path) -> Iterator[tuple[str, Any]]:
 def _read(path: Path, make: Callable[[Fields, str], Row]) -> tuple[Row, ...]:
     rows: list[Row] = []
     problems: list[str] = []
-    for where, value in json_rows(path):
+    for where, line in raw_lines(path):
         try:
-            if not isinstance(value, dict):
-                raise InputError(f"expected a JSON object, found {_kind(value)}")
-            rows.append(make(value, where))
+            rows.append(make(_object(line), where))
         except InputError as error:
             problems.append(f"{where}: {error}")
     refuse(path, problems)
@@ -170,6 +165,20 @@ def refuse(path: Path, problems: Sequence[str]) -> None:
         rest = f"\n... and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         shown = "\n".join(problems[:_SHOWN])
         raise InputError(f"{path.name} has {len(problems)} bad rows; nothing was taken from it:\n{shown}{rest}")
+
+
+def _object(line: bytes) -> Fields:
+    try:
+        value = json.loads(line.decode())
+    except UnicodeDecodeError as error:
+        raise InputError(f"expected UTF-8, found other bytes at {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"expected one JSON object; {error.msg} at column {error.colno}") from error
+    except RecursionError:
+        raise InputError("expected one JSON object, found too deep nesting") from None
+    if not isinstance(value, dict):
+        raise InputError(f"expected a JSON object, found {_kind(value)}")
+    return value
 
 
 def _slot_row(row: Fields, where: str) -> SlotExample:

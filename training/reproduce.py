@@ -1,7 +1,8 @@
 """The gate's first test: a fresh process loads the bundle and predicts the same.
 
-Run as `python -m training.reproduce MODULE:FUNCTION FOLDER`: texts come as a JSON list on standard input, predictions
-go to standard output. The function takes the bundle's folder and gives what answers customers.
+Run as `python -m training.reproduce MODULE:FUNCTION FOLDER`: texts and what the function needs to know come as JSON on
+standard input, predictions go to standard output. The function takes the bundle's folder and that knowledge, and gives
+what answers customers.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from bot.core.errors import IntegrityError
 from bot.core.protocols import Utterance
@@ -40,7 +44,15 @@ def predictions(bundle: Understander, texts: Sequence[str]) -> list[Prediction]:
     ]
 
 
-def reproduce(folder: Path, loader: str, texts: Sequence[str], expected: Sequence[Prediction]) -> Integrity:
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """How another process opens a bundle: `function` is `module:name`, called with the folder and `knowledge`."""
+
+    function: str
+    knowledge: JsonValue = None
+
+
+def reproduce(folder: Path, loader: Loader, texts: Sequence[str], expected: Sequence[Prediction]) -> Integrity:
     """Predict in a fresh process and compare: 99.9 % of the rows equal, no score off by more than 0.0001.
 
     Raises:
@@ -48,8 +60,8 @@ def reproduce(folder: Path, loader: str, texts: Sequence[str], expected: Sequenc
     """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(  # noqa: S603 - our own module, by our own interpreter
-        [sys.executable, "-m", "training.reproduce", loader, str(folder)],
-        input=json.dumps(texts).encode(),
+        [sys.executable, "-m", "training.reproduce", loader.function, str(folder)],
+        input=json.dumps({"texts": list(texts), "knowledge": loader.knowledge}).encode(),
         capture_output=True,
         timeout=_SECONDS,
         env=environment,
@@ -70,12 +82,17 @@ def compared(expected: Sequence[Prediction], found: Sequence[Prediction]) -> Int
     return Integrity(passed=passed, rows=len(pairs), agreement=agreement, largest_change=change)
 
 
-def _load(name: str) -> Callable[[Path], Understander]:
+def _load(name: str) -> Callable[[Path, JsonValue], Understander]:
     module, _, function = name.partition(":")
-    found: Callable[[Path], Understander] = getattr(import_module(module), function)
+    found: Callable[[Path, JsonValue], Understander] = getattr(import_module(module), function)
     return found
 
 
+def _answer() -> None:
+    asked = json.load(sys.stdin)
+    bundle = _load(sys.argv[1])(Path(sys.argv[2]), asked["knowledge"])
+    json.dump(predictions(bundle, asked["texts"]), sys.stdout)
+
+
 if __name__ == "__main__":
-    answers = predictions(_load(sys.argv[1])(Path(sys.argv[2])), json.load(sys.stdin))
-    json.dump(answers, sys.stdout)
+    _answer()

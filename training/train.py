@@ -167,13 +167,12 @@ class _Run:
         return self.workshop.make(skill, folder, rows, project, self.request.fit, part(self.progress, low, high))
 
     def _take_over(self, stage: Path, made: Mapping[str, Made]) -> None:
-        """Copy the skills that were not trained from the current bundle, or make them empty."""
+        """Copy the skills that were not trained from the current bundle, if it has them."""
         for skill in SKILLS:
             if skill in made:
                 continue
             if self.current is not None and (self.current.path / skill).is_dir():
                 shutil.copytree(self.current.path / skill, stage / skill)
-        self.workshop.finish(stage, self.request.sources.project)
 
     def _labels(self, made: Mapping[str, Made]) -> dict[str, tuple[str, ...]]:
         return self._current_labels() | {skill: item.labels for skill, item in made.items()}

@@ -1,6 +1,6 @@
 """Where heads are made and bundles opened: the one seam between `train_project` and the model families.
 
-`StandardWorkshop` uses the shared encoder and the recipes; tests bring a small one of their own.
+`training.standard` has the one that uses the shared encoder and the recipes; tests bring a small one of their own.
 """
 
 from __future__ import annotations
@@ -54,10 +54,6 @@ class Workshop(Protocol):
         self, skill: str, folder: Path, rows: Rows, project: Project | None, options: FitOptions, progress: Progress
     ) -> Made:
         """Fit a skill ("intent" or "entities") on rows and save it in a folder. Entities may come without rows."""
-        ...
-
-    def finish(self, stage: Path, project: Project | None) -> None:
-        """Write what else the bundle needs to be loaded."""
         ...
 
     def load(self, folder: Path) -> Understander:

@@ -14,7 +14,7 @@ from bot.core.protocols import Understanding, Utterance
 from skills.entities_rules import words
 from training.examples import OOS, OUTSIDE, IntentExample, SlotExample
 from training.progress import Progress
-from training.reproduce import Prediction, compared, predictions, reproduce
+from training.reproduce import Loader, Prediction, compared, predictions, reproduce
 from training.verdict import Integrity
 from training.workshop import FitOptions, Made, Rows
 
@@ -75,23 +75,20 @@ class ToyWorkshop:
         progress(1.0, "fitting")
         return Made("counts", tuple(labels), {"seed": options.seed})
 
-    def finish(self, stage: Path, project: Project | None) -> None:
-        (stage / "toy.json").write_text("{}")
-
     def load(self, folder: Path) -> ToyUnderstander:
         return load(folder)
 
     def reproduce(self, folder: Path, texts: Sequence[str], expected: Sequence[Prediction]) -> Integrity:
         if self.loader:
-            return reproduce(folder, self.loader, texts, expected)
+            return reproduce(folder, Loader(self.loader), texts, expected)
         return compared(expected, predictions(load(folder), texts))
 
 
-def load(folder: Path) -> ToyUnderstander:
+def load(folder: Path, knowledge: object = None) -> ToyUnderstander:
     return ToyUnderstander(_read(folder / "intent"), _read(folder / "entities"))
 
 
-def load_forgetful(folder: Path) -> ToyUnderstander:
+def load_forgetful(folder: Path, knowledge: object) -> ToyUnderstander:
     """A loader that loses the head, as the field's best-known bug does."""
     return ToyUnderstander({"a": {}, "b": {}}, {})
 

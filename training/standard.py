@@ -1,0 +1,97 @@
+"""The workshop of a real bot: the shared encoder, the recipes, and the composite that serves customers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue, TypeAdapter
+
+from skills.encoder import Encoder, EncoderSettings, EncoderSource
+from skills.entities import EntityExtractor, EntityRules, Locality
+from skills.understanding import Understander
+from training.examples import IntentExample, SlotExample
+from training.progress import Progress
+from training.recipes.entities import EntityOptions, fit_entities, slot_kinds
+from training.recipes.intent import IntentOptions, fit_intent
+from training.reproduce import Loader, Prediction, reproduce
+from training.verdict import Integrity
+from training.workshop import FitOptions, Made, Rows
+
+if TYPE_CHECKING:
+    from bot.project import Project
+
+_SOURCE, _SETTINGS = TypeAdapter(EncoderSource), TypeAdapter(EncoderSettings)
+
+
+class StandardWorkshop:
+    """A `Workshop` on a loaded encoder."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.base = encoder.files.source.name
+        self.fingerprint = encoder.identity
+
+    def make(
+        self, skill: str, folder: Path, rows: Rows, project: Project | None, options: FitOptions, progress: Progress
+    ) -> Made:
+        """See `Workshop`."""
+        if skill == "intent":
+            return self._intent(folder, [row for row in rows if isinstance(row, IntentExample)], options, progress)
+        return self._entities(folder, [row for row in rows if isinstance(row, SlotExample)], project, options, progress)
+
+    def load(self, folder: Path) -> Understander:
+        """See `Workshop`."""
+        return Understander.load(folder, self.encoder)
+
+    def reproduce(self, folder: Path, texts: Sequence[str], expected: Sequence[Prediction]) -> Integrity:
+        """See `Workshop`."""
+        knowledge: JsonValue = {
+            "source": _SOURCE.dump_python(self.encoder.files.source, mode="json"),
+            "settings": _SETTINGS.dump_python(self.encoder.settings, mode="json"),
+        }
+        return reproduce(folder, Loader("training.standard:open_bundle", knowledge), texts, expected)
+
+    def _intent(self, folder: Path, rows: Sequence[IntentExample], options: FitOptions, progress: Progress) -> Made:
+        chosen = IntentOptions(seed=options.seed)
+        head = fit_intent(rows, self.encoder, chosen, progress)
+        head.save(folder)
+        return Made("frozen", head.intents, asdict(chosen))
+
+    def _entities(
+        self,
+        folder: Path,
+        rows: Sequence[SlotExample],
+        project: Project | None,
+        options: FitOptions,
+        progress: Progress,
+    ) -> Made:
+        """A head where examples are annotated; the author's rules and the built-in types in any case."""
+        chosen = EntityOptions(method=options.entities, seed=options.seed)
+        kinds = slot_kinds(rows)
+        head = fit_entities(rows, self.encoder, chosen, progress) if kinds else None
+        EntityExtractor(head, _rules(project)).save(folder)
+        return Made(options.entities, kinds, asdict(chosen)) if head else Made("rules", ())
+
+
+def open_bundle(folder: Path, knowledge: JsonValue) -> Understander:
+    """Open a bundle in a process of its own, on the encoder that `knowledge` describes."""
+    assert isinstance(knowledge, dict)
+    source = _SOURCE.validate_python(knowledge["source"])
+    settings = _SETTINGS.validate_python(knowledge["settings"])
+    return Understander.load(folder, Encoder.load(source, settings))
+
+
+def _rules(project: Project | None) -> EntityRules:
+    if project is None:
+        return EntityRules()
+    nlu = project.nlu
+    return EntityRules.of_types(
+        tuple(project.program.entities),
+        lookups=nlu.lookups,
+        patterns=nlu.regexes,
+        synonyms=nlu.synonyms,
+        where=Locality(language=project.settings.languages[0]),
+    )
