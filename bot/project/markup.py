@@ -37,6 +37,8 @@ def parse_markup(source: str) -> Marked:
     Raises:
         ProjectError: an annotation is begun but not well formed. The caller adds the place.
     """
+    if "[" not in source and "\\" not in source:
+        return Marked(source, ())
     return _Scanner(source).run()
 
 
