@@ -10,11 +10,12 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import typer
 from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from bot.core.errors import InputError
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -69,10 +70,15 @@ def progress(quiet: bool = False) -> Iterator[Advance]:
         yield advance
 
 
+def is_project(path: Path) -> bool:
+    """Whether the folder looks like a project."""
+    return any((path / name).exists() for name in ("domain.yml", "domain.yaml", "domain", "bot.yml", "data"))
+
+
 def project_folder(path: Path) -> Path:
     """The folder, if it looks like a project; else an error that says what to do."""
     if not path.is_dir():
-        raise typer.BadParameter(f"{path} is not a folder; make a project with: bot init {path}")
-    if not any((path / name).exists() for name in ("domain.yml", "domain.yaml", "domain", "bot.yml", "data")):
-        raise typer.BadParameter(f"{path} holds no domain.yml, bot.yml or data/; make a project with: bot init {path}")
+        raise InputError(f"{path} is not a folder; make a project with: bot init {path}")
+    if not is_project(path):
+        raise InputError(f"{path} holds no domain.yml, bot.yml or data/; make a project with: bot init {path}")
     return path
