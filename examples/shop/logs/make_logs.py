@@ -109,7 +109,7 @@ def user(text: str, taken_for: str, meant: str | None = None) -> Turn:
 
 
 def _label(intent: str) -> str:
-    return "oos" if intent in ("nothing_of_ours", "nothing") else intent
+    return "out_of_scope" if intent == "nothing_of_ours" else intent
 
 
 def bot(text: str, rating: int | None = None, reason: str = "") -> Turn:
