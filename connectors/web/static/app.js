@@ -228,8 +228,9 @@ function sources(found) {
 function thumbs(seq) {
   const box = element("div", "thumbs");
   const rated = store.get("ratings", {});
-  const pair = [["👍", "Helpful", 1], ["👎", "Not helpful", -1]].map(([sign, name, score]) => {
-    const one = button(sign, () => rate(seq, score, pair));
+  const pair = [["Helpful", 1], ["Not helpful", -1]].map(([name, score]) => {
+    const one = button("", () => rate(seq, score, pair));
+    one.append(thumb(score));
     one.setAttribute("aria-label", name);
     one.title = name;
     one.dataset.score = score;
@@ -238,6 +239,18 @@ function thumbs(seq) {
   });
   box.append(...pair);
   return box;
+}
+
+function thumb(score) {
+  const space = "http://www.w3.org/2000/svg";
+  const picture = document.createElementNS(space, "svg");
+  const path = document.createElementNS(space, "path");
+  path.setAttribute("d", "M3 10h3.5v10H3zM8.5 10l4-7c1.6 0 2.6 1.1 2.4 2.7L14.3 9H20c.8 0 1.4.8 1.2 1.6l-1.8 7.6c-.2 1-1.1 1.8-2.2 1.8H8.5z");
+  picture.setAttribute("viewBox", "0 0 24 24");
+  picture.setAttribute("aria-hidden", "true");
+  if (score < 0) picture.classList.add("down");
+  picture.append(path);
+  return picture;
 }
 
 async function rate(seq, score, pair) {
