@@ -13,7 +13,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -31,6 +40,7 @@ from bot.yaml import Node, describe, read_text, read_yaml
 
 FILE = "bot.yml"
 PREFIX = "BOT_"
+MINILM = "all-MiniLM-L6-v2"
 _MOST_SHOWN = 12
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 
@@ -51,7 +61,7 @@ class StoreSettings(Section):
 class EncoderSettings(Section):
     """The sentence encoder that all skills share."""
 
-    model: str = Field(default="all-MiniLM-L6-v2", min_length=1)
+    model: str = Field(default=MINILM, min_length=1)
     """`all-MiniLM-L6-v2` (comes with the installation), a folder, or the id of a Hugging Face repository."""
     revision: str | None = None
     """Commit of the repository, 40 hex digits; needed for a repository."""
@@ -59,6 +69,13 @@ class EncoderSettings(Section):
     """Digest of `model.safetensors`, 64 hex digits; needed for a folder or a repository."""
     threads: int = Field(default=1, ge=1, le=256)
     """CPU threads of one forward pass."""
+
+    @model_validator(mode="after")
+    def _pinned(self) -> EncoderSettings:
+        """Weights of another encoder are only used when they are the ones that were meant."""
+        if self.model != MINILM and self.sha256 is None:
+            raise ValueError("another encoder needs `sha256`, the digest of its model.safetensors")
+        return self
 
 
 class RunnerSettings(Section):

@@ -81,6 +81,7 @@ def test_a_short_secret_is_refused_without_being_shown(tmp_path: Path) -> None:
         ("behaviour:\n  clarify_margin: 2\n", "bot.yml:2", "less than or equal to 1, found 2"),
         ("behaviour: {languages: [de]}\n", "bot.yml:1", "write `languages` at the top level"),
         ("encoder:\n  model: x\n  sha256: abc\n", "bot.yml:3", "`encoder.sha256`"),
+        ("encoder:\n  model: x\n", "bot.yml:1", "another encoder needs `sha256`"),
         ("labels:\n  greet: 5\n", "bot.yml:2", "`labels.greet`: input should be a valid string, found 5"),
         ("- name\n", "bot.yml:1", "expected `key: value` lines"),
         ("name: a\nname: b\n", "bot.yml:2", "stands here again"),
