@@ -69,7 +69,10 @@ class IntentScores:
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """The fitted numbers that join the witnesses. `evidence_*` are float32 (len(EVIDENCE),)."""
+    """The fitted numbers that join the witnesses. `evidence_*` are float32 (len(EVIDENCE),).
+
+    `wordless` tells that training had in-scope texts without words.
+    """
 
     neighbour_weight: float
     temperature: float
@@ -78,6 +81,7 @@ class Blend:
     evidence_weight: Floats
     evidence_bias: float
     threshold: float
+    wordless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +124,16 @@ class IntentHead:
     def run(self, texts: Sequence[str], vectors: Floats) -> IntentScores:
         """Score texts, with their unit vectors, float32 (texts, dimension).
 
-        A text without a word, in which nothing is known from training ("...", "48213"), fits no intent.
+        A text without a word ("...", "48213") fits no intent, unless there were such texts in training.
         """
         if len(texts) == 0:
             return IntentScores(np.zeros((0, len(self.intents)), np.float32), np.zeros(0, np.float32))
         logits, neighbours, evidence = self.witnesses(texts, vectors)
         probabilities = mix(logits, neighbours, self.blend.neighbour_weight, self.blend.temperature)
-        wordless = np.array([not _has_words(text) for text in texts])
-        unheard = wordless & (evidence[:, EVIDENCE.index("known")] == 0)
-        return IntentScores(probabilities, np.where(unheard, np.float32(0), in_scope(evidence, self.blend)))
+        share = in_scope(evidence, self.blend)
+        if not self.blend.wordless:
+            share[[not has_words(text) for text in texts]] = 0
+        return IntentScores(probabilities, share)
 
     def witnesses(self, texts: Sequence[str], vectors: Floats) -> tuple[Floats, Floats, Floats]:
         """Logits (texts, intents), log probabilities by neighbours (texts, intents), evidence (texts, EVIDENCE)."""
@@ -171,6 +176,7 @@ class IntentHead:
             "neighbour_weight": self.blend.neighbour_weight,
             "temperature": self.blend.temperature,
             "threshold": self.blend.threshold,
+            "wordless": self.blend.wordless,
         }
         (folder / CONFIG).write_text(json.dumps(config, ensure_ascii=False, indent=1), "utf-8")
 
@@ -196,6 +202,7 @@ class IntentHead:
                 tensors["evidence_weight"],
                 float(tensors["evidence_bias"][0]),
                 config["threshold"],
+                config["wordless"],
             )
             return cls(config["intents"], weights, blend, config["encoder"])
         except KeyError as error:
@@ -223,7 +230,7 @@ def hash_words(texts: Sequence[str]) -> Words:
     return Words(np.array(starts, np.int64), np.array(buckets, np.int64), np.array(counts, np.float32))
 
 
-def _has_words(text: str) -> bool:
+def has_words(text: str) -> bool:
     """Whether anything in the text could be a word: not only digits, not longer than words are."""
     return any(len(word) <= LONGEST_WORD and not word.isdigit() for word in _WORD.findall(text[:MAX_CHARACTERS]))
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from bot.core.errors import InputError
 from skills import intent as head
@@ -81,9 +82,11 @@ def fit_intent(
     intents = _intents(rows)
     data = _encode(rows, intents, encoder, progress)
     progress(0.5, "fitting")
-    weights = _fit(data, len(intents), options)
-    held = _cross_validate(data, intents, encoder, options, progress)
-    blend = _blend(held, options)
+    with threadpool_limits(1):  # more threads give other last digits, and wait for each other on a busy machine
+        weights = _fit(data, len(intents), options)
+        blend = _blend(_cross_validate(data, intents, encoder, options, progress), options)
+    wordless = any(row.intent != OOS and not head.has_words(row.text) for row in rows)
+    blend = replace(blend, wordless=wordless)
     progress(1.0, "fitting")
     return IntentHead(intents, weights, blend, encoder.identity)
 
@@ -294,8 +297,7 @@ def _blend(held: Sequence[_Held], options: IntentOptions) -> Blend:
     weights, bias = _fit_evidence((evidence - mean) / scale, inside)
     blend = Blend(weight, temperature, mean, scale, weights, bias, 0.5)
     accepted = head.in_scope(evidence[inside], blend)
-    threshold = float(np.quantile(accepted, 1 - options.acceptance))
-    return Blend(weight, temperature, mean, scale, weights, bias, threshold)
+    return replace(blend, threshold=float(np.quantile(accepted, 1 - options.acceptance)))
 
 
 def _fit_mixture(held: Sequence[_Held]) -> tuple[float, float]:
