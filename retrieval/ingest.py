@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -90,8 +91,16 @@ def ingest(
     """Build the index of these files and folders below `out_dir` and make it the current one.
 
     Raises:
-        InputError: not one of the files could be read; the index that was there stays.
+        InputError: not one of the files could be read, or another ingest is writing there; the index that was there
+            stays.
     """
+    with _alone(out_dir):
+        return _ingest(paths, out_dir, encoder, progress, limits or Limits())
+
+
+def _ingest(
+    paths: Sequence[Path], out_dir: Path, encoder: Embedder, progress: Progress, limits: Limits
+) -> IngestResult:
     errors: list[FileError] = []
     ignored: list[str] = []
     found = _one_each(_find(paths, errors, ignored), errors)
@@ -103,7 +112,7 @@ def ingest(
         for done, file in enumerate(found):
             progress("read", done, len(found))
             try:
-                digest, data = _load(file.path, limits or Limits())
+                digest, data = _load(file.path, limits)
                 known = previous.sources.get(file.name)
                 if known and known["sha256"] == digest and known["reader"] == VERSION:
                     made = [previous.chunks[name] for name in known["chunks"]]
@@ -123,6 +132,20 @@ def ingest(
     index = write_index(out_dir, contents)
     documents = len({chunk.document for chunk in chunks.values()})
     return IngestResult(index, documents, len(chunks), skipped, tuple(errors), tuple(ignored), encoded)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """One ingest at a time in a folder; the lock goes with the process."""
+    import fcntl
+
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"expected to be alone in {str(root)!r}, found another ingest; wait for it") from None
+        yield
 
 
 def _contents(

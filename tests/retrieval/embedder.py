@@ -32,4 +32,4 @@ class BagOfWords:
     def _vector(self, text: str) -> npt.NDArray[np.float32]:
         seeds = [int.from_bytes(sha256(word.encode()).digest()[:8], "big") for word in words(text) or ["?"]]
         total = np.sum([np.random.default_rng(seed).normal(size=self.dimension) for seed in seeds], axis=0)
-        return (total / np.linalg.norm(total)).astype(np.float32)
+        return np.asarray(total / np.linalg.norm(total), np.float32)

@@ -59,7 +59,9 @@ def test_markdown_takes_title_url_and_metadata_from_its_front_matter() -> None:
 
 
 def test_markdown_headings_make_sections_and_code_is_left_alone() -> None:
-    document = one(".md", b"# Returns\n\nIntro.\n\n## Sale\n\n- a\n- b\n\n```\n# no heading\n```\n\n### Online\n\nText.\n")
+    document = one(
+        ".md", b"# Returns\n\nIntro.\n\n## Sale\n\n- a\n- b\n\n```\n# no heading\n```\n\n### Online\n\nText.\n"
+    )
     assert [section.headings for section in document.sections] == [(), ("Sale",), ("Sale", "Online")]
     assert document.sections[1].paragraphs == ("- a\n- b", "```\n# no heading\n```")
     assert document.title == "Returns"
