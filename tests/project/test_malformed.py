@@ -13,6 +13,10 @@ from tests.project.build import load, write
 NLU, DOMAIN, FLOWS = "data/more.yml", "domain/more.yml", "data/my_flows.yml"
 
 IN_EXAMPLES = [
+    ("nlu:\n- intent: greet\n  examples: |\n    - hi\n    -\n", 5, "has no text; remove the line"),
+    ("nlu:\n- intent: greet\n  examples: 5\n", 3, "`examples` must be lines or a list, found the number 5"),
+    ("nlu:\n- intent: greet\n  examples: [5]\n", 3, "an example must be a text, found the number 5"),
+    (f"nlu:\n- intent: greet\n  examples: |\n    - {'x' * 9000}\n", 4, "an example has 9,000 characters"),
     ("nlu: 5\n", 1, "must be a list"),
     ("nlu:\n- examples: |\n    - hi\n", 2, "expected an item with `intent:`"),
     ("nlu:\n- intent: greet\n", 2, "`examples` is missing"),
@@ -31,6 +35,20 @@ IN_EXAMPLES = [
     ("nlu:\n- intent: 12\n  examples: |\n    - hi\n", 2, "put it in quotes"),
 ]
 IN_DOMAIN = [
+    ("intents:\n- 5\n", 2, "expected the name of an intent, found the number 5"),
+    ("intents:\n- greet: {use_entities: 5}\n", 2, "`use_entities` must be a list of entity names"),
+    ("intents:\n- greet: {use_entities: [5]}\n", 2, "`use_entities` must be a list of entity names"),
+    ("entities:\n- city: {roles: [1]}\n", 2, "`roles` must be a list of texts, found a list"),
+    ("slots: []\n", 1, "`slots` must be a map of names, found a list"),
+    ("slots:\n  a: {values: [x]}\n", 2, "`type` is missing"),
+    ("slots:\n  a: {type: categorical, values: [[x]]}\n", 2, "a value must be a text, found a list"),
+    ("slots:\n  a: {type: text, influence_conversation: 1}\n", 2, "must be true or false, found the number 1"),
+    ("slots:\n  a: {type: float, min_value: low}\n", 2, "`min_value` must be a number, found the text 'low'"),
+    ("slots:\n  a: {type: text, mappings: 5}\n", 2, "`mappings` must be a list, found the number 5"),
+    ("slots:\n  a: {type: text, mappings: [{entity: b}]}\n", 2, "`type` is missing"),
+    ("responses: []\n", 1, "`responses` must be a map of names"),
+    ("responses:\n  utter_a:\n  - text: a\n    metadata: 5\n", 4, "`metadata` must be a map"),
+    ("responses:\n  utter_a:\n  - elements: [5]\n", 3, "an element must be a map"),
     ("intents: greet\n", 1, "expected a list of intent names"),
     ("intents:\n- greet\n- say hello\n", 3, "no spaces"),
     ("intents:\n- greet: {use_entites: []}\n", 2, "did you mean 'use_entities'?"),
@@ -60,6 +78,25 @@ IN_DOMAIN = [
     ("respones: {}\n", 1, "did you mean 'responses'?"),
 ]
 IN_FLOWS = [
+    ("flows: []\n", 1, "`flows` must be a map of flow ids"),
+    ("flows:\n  a: 5\n", 2, "expected a map (key: value), found the number 5"),
+    ("flows:\n  a:\n    nlu_trigger: [5]\n    steps:\n    - noop: true\n", 3, "a trigger must be `- intent: name`"),
+    ("flows:\n  a:\n    if: 5\n    steps:\n    - noop: true\n", 3, "must be a condition such as slots.amount > 100"),
+    ("flows:\n  a:\n    steps:\n    - {noop: true, id: END}\n", 4, "a step cannot be called END"),
+    ("flows:\n  a:\n    steps:\n    - {noop: true, next: 5}\n", 4, "`next` must be the id of a step, END, or"),
+    ("flows:\n  a:\n    steps:\n    - set_slots: [5]\n", 4, "expected `slot: value`, found the number 5"),
+    ("flows:\n  a:\n    steps:\n    - set_slots: []\n", 4, "set_slots is empty"),
+    (
+        "flows:\n  a:\n    steps:\n    - noop: true\n      next: [{else: 5}]\n",
+        5,
+        "expected the id of a step, END, or a",
+    ),
+    ("flows:\n  a:\n    steps:\n    - noop: true\n      next: [{else: []}]\n", 5, "has no steps; write `then: END`"),
+    (
+        "flows:\n  a:\n    steps:\n    - noop: true\n      next: [{else: END}, {if: slots.size, then: END}]\n",
+        5,
+        "`else` must be the last branch",
+    ),
     ("flows:\n  a:\n    steps: []\n", 2, "has no steps"),
     ("flows:\n  a:\n    step:\n    - action: utter_hello\n", 3, "did you mean 'steps'?"),
     ("flows:\n  a:\n    steps:\n    - colect: order_id\n", 4, "did you mean 'collect'?"),
@@ -132,7 +169,14 @@ IN_YAML = [
     ("- nlu\n", 1, "expected sections"),
     (f"nlu: {'[' * 70}{']' * 70}\n", 1, "nested deeper"),
 ]
+IN_CONFIG = [
+    ("language: [en]\n", 1, "`language` must be a text, found a list"),
+    ("pipeline: [5]\n", 1, "expected a component such as `- name: DIETClassifier`"),
+    ("piepline: []\n", 1, "did you mean 'pipeline'?"),
+    ("a: b: c\n", 1, "not valid YAML"),
+]
 CASES = [
+    *(("config.yml", *case) for case in IN_CONFIG),
     *((NLU, *case) for case in IN_EXAMPLES),
     *((DOMAIN, *case) for case in IN_DOMAIN),
     *((FLOWS, *case) for case in IN_FLOWS),
