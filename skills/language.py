@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class LanguageIdentification:
 
     def __init__(self, languages: Sequence[str]) -> None:
         self.languages = tuple(language.split("-")[0].lower() for language in languages) or ("en",)
-        self._identifiers = {"latin": _identifier(_LATIN)}
+        self._latin = _identifier(_LATIN)
 
     def run(self, texts: Sequence[str]) -> list[str]:
         """The language of each text."""
@@ -76,24 +77,21 @@ class LanguageIdentification:
             return self.languages[0]
         return self._by_words(words)
 
-    def _among(self, candidates: Sequence[str], text: str) -> str:
+    def _among(self, candidates: tuple[str, ...], text: str) -> str:
         """One of the languages of a script: the only one, one that the bot speaks, or the likeliest."""
         if len(candidates) == 1:
             return candidates[0]
         spoken = [language for language in self.languages if language in candidates]
         if spoken:
             return spoken[0]
-        script = next(name for name, languages in _LANGUAGES.items() if languages is candidates)
-        if script not in self._identifiers:
-            self._identifiers[script] = _identifier(candidates)
-        return str(self._identifiers[script].classify(text)[0])
+        return str(_identifier(candidates).classify(text)[0])
 
     def _by_words(self, words: Sequence[str]) -> str:
         names = {word for word in words[1:] if word[0].isupper() and not word.isupper()}
         plain = [word for word in words if word not in names]
         if len(plain) < 2:
             return self.languages[0]
-        ranking = dict(self._identifiers["latin"].rank(" ".join(plain).lower()))
+        ranking = dict(self._latin.rank(" ".join(plain).lower()))
         own = max(self.languages, key=lambda language: ranking.get(language, 0.0))
         best: str = max(ranking, key=ranking.__getitem__)
         if ranking[best] >= _SURE and ranking.get(own, 0.0) <= _UNLIKELY:
@@ -111,7 +109,9 @@ def _script(text: str, latin_words: int) -> str:
     return script if sizes[script] > latin_words else "latin"
 
 
-def _identifier(languages: Sequence[str]) -> LanguageIdentifier:
+@lru_cache(maxsize=len(_LANGUAGES))
+def _identifier(languages: tuple[str, ...]) -> LanguageIdentifier:
+    """Shared by all instances: loading takes a second, and a new bundle brings a new instance."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier: LanguageIdentifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -43,7 +43,7 @@ class IntentOptions:
     prototypes: int = 16
     folds: int = 3
     acceptance: float = 0.97
-    iterations: int = 80
+    iterations: int = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,10 +233,12 @@ def _cross_validate(
     random = np.random.default_rng(options.seed)
     fold = _folds(data.owners, options.folds, random)
     group = random.permutation(len(intents)) % options.folds if len(intents) >= 2 * options.folds else None
+    made = _made_up(data.texts, random)
+    gibberish = _Data(made, encoder.vectors(made), _count_words(made), np.full(len(made), -1))
     results = []
     for number in range(options.folds):
         out = group == number if group is not None else np.zeros(len(intents), bool)
-        results.append(_hold_out(data, fold == number, out, encoder, options, random))
+        results.append(_hold_out(data, fold == number, out, gibberish, options))
         progress(0.5 + 0.5 * (number + 2) / (options.folds + 2), "fitting")
     return results
 
@@ -251,31 +253,25 @@ def _folds(owners: Indices, folds: int, random: np.random.Generator) -> Indices:
 
 
 def _hold_out(
-    data: _Data,
-    test: npt.NDArray[np.bool_],
-    out: npt.NDArray[np.bool_],
-    encoder: Encoder,
-    options: IntentOptions,
-    random: np.random.Generator,
+    data: _Data, test: npt.NDArray[np.bool_], out: npt.NDArray[np.bool_], gibberish: _Data, options: IntentOptions
 ) -> _Held:
+    """Scores of the `test` rows and of gibberish by a head that knows neither them nor the intents that are `out`."""
     kept = np.flatnonzero(~out)
     renumber = np.full(len(out) + 1, -1)
     renumber[kept] = np.arange(len(kept))
     train = _take(data, np.flatnonzero(~test & (renumber[data.owners] >= 0)))
     train = replace(train, owners=renumber[train.owners])
     scorer = IntentHead([str(n) for n in kept], _fit(train, len(kept), options), _NEUTRAL, "")
-    rows = np.flatnonzero(test).tolist()
-    made = _made_up([data.texts[row] for row in rows], random)
-    texts = [*(data.texts[row] for row in rows), *made]
-    vectors = np.concatenate([data.vectors[rows], encoder.vectors(made)])
-    owners = np.concatenate([renumber[data.owners[rows]], np.full(len(made), -1)])
-    return _Held(*scorer.witnesses(texts, vectors), owners)
+    held = _take(data, np.flatnonzero(test))
+    texts = [*held.texts, *gibberish.texts]
+    owners = np.concatenate([renumber[held.owners], gibberish.owners])
+    return _Held(*scorer.witnesses(texts, np.concatenate([held.vectors, gibberish.vectors])), owners)
 
 
 def _made_up(texts: Sequence[str], random: np.random.Generator) -> list[str]:
     """Gibberish as long as some of the texts: random letters, repeated letters, letters of real words mixed up."""
     made = []
-    for text in random.permutation(np.array(texts, object))[: max(10, min(60, len(texts) // 10))]:
+    for text in random.permutation(np.array(texts, object))[: max(10, min(60, len(texts) // 20))]:
         words = str(text).split()[:12]
         made.append(" ".join("".join(random.choice(_LETTERS, random.integers(2, 9))) for _ in words))
         made.append(" ".join("".join(random.permutation(list(word))) for word in words))
