@@ -16,7 +16,7 @@ from sqlalchemy import exc as sa_exc
 from sqlmodel import SQLModel
 
 from bot.core.errors import BotError, IntegrityError, SettingsError, StorageUnavailable
-from bot.store_tables import BLOBS, CONVERSATIONS, EVENTS, HEAD, TABLES, checksum
+from bot.store_tables import BLOBS, CONVERSATIONS, EVENTS, HEAD, TABLES, TRIGGERS, checksum
 
 Connect = Callable[[Path], Any]
 """Opens a DB-API connection to the file; `open_file` unless a test brings its own."""
@@ -110,6 +110,8 @@ def migrate(connection: Connection, path: Path) -> None:
 def _create(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     SQLModel.metadata.create_all(connection, tables=TABLES, checkfirst=False)
+    for trigger in TRIGGERS:
+        connection.exec_driver_sql(trigger)
     connection.exec_driver_sql(
         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
         "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"

@@ -1,8 +1,9 @@
 """The tables of the log, as SQLModel classes.
 
-`events` is the truth: append-only, one row an event. `conversations` is a projection of it, kept in the same
-transaction: one row a conversation, so that its last seq, its open turns and the list of conversations cost no scan; it
-can be rebuilt from `events`. `blobs` holds large content by sha256, `blob_uses` says which conversation refers to what.
+`events` is the truth: append-only, one row an event. `conversations` is a projection of it, kept by triggers: one row a
+conversation, so that its last seq, its open turns and the list of conversations cost no scan; it can be rebuilt from
+`events`. The triggers also refuse a gap in `seq`, so one INSERT is a whole append, checked and atomic. `blobs` holds
+large content by sha256, `blob_uses` says which conversation refers to what.
 
 No column that an index covers holds what a user wrote: `key` is a digest. SQLite copies index entries between pages
 and wipes only the last copy, so content in an index could outlive its erasure.
@@ -76,6 +77,29 @@ class BlobUseRow(SQLModel, table=True):
 
     sha256: str = Field(primary_key=True)
     conversation: str = Field(primary_key=True, index=True)
+
+
+TRIGGERS = (
+    """
+    CREATE TRIGGER events_no_gap BEFORE INSERT ON events
+    WHEN NEW.seq <> 1 + coalesce((SELECT seq FROM conversations WHERE id = NEW.conversation), 0)
+    BEGIN SELECT RAISE(ABORT, 'seq does not follow'); END
+    """,
+    """
+    CREATE TRIGGER events_project AFTER INSERT ON events BEGIN
+    INSERT INTO conversations (id, channel, seq, turn, position, started_at, updated_at, waiting)
+    VALUES (NEW.conversation, CASE NEW.kind WHEN 'started' THEN json_extract(NEW.body, '$.channel') ELSE '' END,
+            NEW.seq, NEW.turn, NEW.position, NEW.at, NEW.at, NEW.kind = 'received')
+    ON CONFLICT (id) DO UPDATE SET
+        seq = NEW.seq, turn = max(turn, NEW.turn), position = NEW.position, updated_at = NEW.at,
+        channel = CASE NEW.kind WHEN 'started' THEN excluded.channel WHEN 'erased' THEN '' ELSE channel END,
+        started_at = CASE NEW.kind WHEN 'started' THEN NEW.at ELSE started_at END,
+        waiting = CASE NEW.kind WHEN 'received' THEN waiting + 1 WHEN 'settled' THEN waiting - 1
+                  WHEN 'erased' THEN 0 ELSE waiting END;
+    END
+    """,
+)
+"""A migration that rebuilds `events` has to create these again."""
 
 
 def _table(name: str) -> Table:

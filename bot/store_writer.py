@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError
-from sqlalchemy import ClauseElement, Connection, bindparam, delete, insert, select
+from sqlalchemy import ClauseElement, Connection, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.dialects.sqlite import insert as upsert
 
@@ -27,7 +27,7 @@ from bot.core import events as ev
 from bot.core.errors import BotError, Conflict, InputError, NotFound, StorageUnavailable
 from bot.core.messages import Audio, File, Message
 from bot.store_open import translate
-from bot.store_tables import BLOB_USES, BLOBS, CONVERSATIONS, EVENTS, checksum, key_digest
+from bot.store_tables import BLOB_USES, BLOBS, EVENTS, checksum, key_digest
 
 EVENT: TypeAdapter[ev.Event] = TypeAdapter(ev.Event)
 """Reads and writes the `body` column."""
@@ -38,17 +38,13 @@ def _sql(statement: ClauseElement) -> str:
     return str(statement.compile(dialect=dialect()))
 
 
-_HEAD_UPSERT = upsert(CONVERSATIONS)
-_PUT_HEAD = _sql(
-    _HEAD_UPSERT.on_conflict_do_update(
-        index_elements=["id"], set_={column.name: _HEAD_UPSERT.excluded[column.name] for column in CONVERSATIONS.c}
-    )
-)
-_PUT_EVENT = _sql(insert(EVENTS))
+_PUT_EVENTS = "INSERT INTO events (conversation, seq, turn, at, kind, key, body, crc) VALUES "
+_ONE_EVENT = "(?, ?, ?, ?, ?, ?, ?, ?)"
+_MOST_ROWS = 2000
+"""Rows of one INSERT; SQLite takes 32,766 values."""
 _PUT_USE = _sql(upsert(BLOB_USES).on_conflict_do_nothing())
 _PUT_BLOB = _sql(upsert(BLOBS).on_conflict_do_nothing())
-_GET_HEAD = _sql(select(CONVERSATIONS).where(CONVERSATIONS.c.id == bindparam("id")))
-_GET_POSITION = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
+_GET_HEAD = "SELECT seq, turn FROM conversations WHERE id = ?"
 _MINE = select(BLOB_USES.c.sha256).where(BLOB_USES.c.conversation == bindparam("id"))
 _OTHERS = select(BLOB_USES.c.sha256).where(BLOB_USES.c.conversation != bindparam("other"))
 _DROP_BLOBS = _sql(delete(BLOBS).where(BLOBS.c.sha256.in_(_MINE), BLOBS.c.sha256.not_in(_OTHERS)))
@@ -65,28 +61,6 @@ class Append:
     events: Sequence[ev.Recorded]
 
 
-class Head(NamedTuple):
-    """A row of `conversations`."""
-
-    id: str
-    channel: str = ""
-    seq: int = 0
-    turn: int = 0
-    position: int = 0
-    started_at: float = 0.0
-    updated_at: float = 0.0
-    waiting: int = 0
-
-    def after(self, recorded: ev.Recorded) -> Head:
-        """The head once this event is stored."""
-        event, head = recorded.event, self
-        if isinstance(event, ev.Started):
-            head = head._replace(channel=event.channel, started_at=recorded.at)
-        waiting = head.waiting + isinstance(event, ev.Received) - isinstance(event, ev.Settled)
-        turn = max(head.turn, recorded.turn)
-        return Head(head.id, head.channel, recorded.seq, turn, recorded.position, head.started_at, recorded.at, waiting)
-
-
 class LogWriter:
     """The statements that write. Not thread-safe; everything happens in transactions of its own."""
 
@@ -96,41 +70,53 @@ class LogWriter:
 
     def append(self, batch: Sequence[Append]) -> list[Sequence[ev.Recorded] | BotError]:
         """Store a batch in one commit; the result or the error of each, in order."""
+        prepared = [_prepare(one) for one in batch]
+        good = [item for item in prepared if isinstance(item, _Rows)]
         try:
-            return self._together(batch)
+            self._insert(good)
         except sqlite3.IntegrityError:
             if len(batch) == 1:
-                return [Conflict(f"a client message id of {batch[0].conversation!r} was used before")]
+                return [Conflict(f"{batch[0].conversation!r} has moved on, or a client message id was used before")]
             return [self.append([one])[0] for one in batch]
         except sqlite3.Error as error:
             refused = translate(error, self._path)
-            return [refused for _ in batch]
+            return [refused if isinstance(item, _Rows) else item for item in prepared]
+        return self._place(prepared)
 
-    def _together(self, batch: Sequence[Append]) -> list[Sequence[ev.Recorded] | BotError]:
-        results: list[Sequence[ev.Recorded] | BotError] = []
+    def _insert(self, batch: Sequence[_Rows]) -> None:
+        """One INSERT for all rows, and no more unless blobs are involved.
+
+        Each call of SQLite gives up the interpreter lock and, when the event loop is busy, waits milliseconds to get it
+        back; so the number of calls, not of rows, decides how long a commit takes under load.
+        """
+        rows = [row for item in batch for row in item.rows]
+        uses = [use for item in batch for use in item.uses]
+        if not rows:
+            return
+        if not uses and len(rows) <= _MOST_ROWS:
+            self._put(rows)
+            return
         with self._transaction():
-            work = _Work({one.conversation: self._head(one.conversation) for one in batch}, self._last_position())
-            for one in batch:
-                try:
-                    results.append(work.add(one))
-                except (Conflict, InputError) as error:
-                    results.append(error)
-            self._write(work)
+            self._cursor.executemany(_PUT_USE, uses)
+            for first in range(0, len(rows), _MOST_ROWS):
+                self._put(rows[first : first + _MOST_ROWS])
+
+    def _put(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        statement = _PUT_EVENTS + ", ".join([_ONE_EVENT] * len(rows))
+        self._cursor.execute(statement, [value for row in rows for value in row])
+
+    def _place(self, prepared: Sequence[_Rows | BotError]) -> list[Sequence[ev.Recorded] | BotError]:
+        """The events with their positions: one statement numbers its rows without a gap, in order."""
+        position = (self._cursor.lastrowid or 0) - sum(len(item.rows) for item in prepared if isinstance(item, _Rows))
+        results: list[Sequence[ev.Recorded] | BotError] = []
+        for item in prepared:
+            if isinstance(item, BotError):
+                results.append(item)
+                continue
+            first = position + 1
+            position += len(item.rows)
+            results.append([one.model_copy(update={"position": first + n}) for n, one in enumerate(item.events)])
         return results
-
-    def _head(self, conversation: str) -> Head:
-        found = self._cursor.execute(_GET_HEAD, (conversation,)).fetchone()
-        return Head(*found) if found else Head(conversation)
-
-    def _last_position(self) -> int:
-        found = self._cursor.execute(_GET_POSITION).fetchone()
-        return int(found[0]) if found else 0
-
-    def _write(self, work: _Work) -> None:
-        self._cursor.executemany(_PUT_EVENT, work.rows)
-        self._cursor.executemany(_PUT_HEAD, [work.heads[name] for name in work.touched])
-        if work.uses:
-            self._cursor.executemany(_PUT_USE, work.uses)
 
     def put_blob(self, content: bytes) -> str:
         """Store content once; its sha256 in hex."""
@@ -148,11 +134,13 @@ class LogWriter:
         """
         with self._refusing():
             with self._transaction():
-                head = self._head(conversation)
-                if head.seq == 0:
+                seq, turn = self._cursor.execute(_GET_HEAD, (conversation,)).fetchone() or (0, 0)
+                if seq == 0:
                     raise NotFound(f"there is no conversation {conversation!r}")
                 gone = self._delete(conversation)
-                self._write(self._tombstone(head, gone, at))
+                event = ev.Erased(events=gone)
+                stone = ev.Recorded(conversation=conversation, seq=seq + 1, turn=turn, at=at, event=event)
+                self._cursor.execute(_PUT_EVENTS + _ONE_EVENT, _row(stone))
             self._empty_wal()
         return gone
 
@@ -160,13 +148,6 @@ class LogWriter:
         self._cursor.execute(_DROP_BLOBS, (conversation, conversation))
         self._cursor.execute(_DROP_USES, (conversation,))
         return int(self._cursor.execute(_DROP_EVENTS, (conversation,)).rowcount)
-
-    def _tombstone(self, head: Head, gone: int, at: float) -> _Work:
-        event = ev.Erased(events=gone)
-        stone = ev.Recorded(conversation=head.id, seq=head.seq + 1, turn=head.turn, at=at, event=event)
-        work = _Work({head.id: head._replace(channel="", waiting=0)}, self._last_position())
-        work.add(Append(head.id, head.seq, [stone]))
-        return work
 
     def _empty_wal(self) -> None:
         """Copy the WAL into the file and cut it to nothing: it holds what was there before the deletion."""
@@ -196,39 +177,28 @@ class LogWriter:
             raise translate(error, self._path) from error
 
 
-class _Work:
-    """What one transaction will write."""
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """An append as rows of `events` and `blob_uses`."""
 
-    def __init__(self, heads: dict[str, Head], position: int) -> None:
-        self.heads, self.position = heads, position
-        self.rows: list[tuple[Any, ...]] = []
-        self.uses: list[tuple[str, str]] = []
-        self.touched: dict[str, None] = {}
+    events: Sequence[ev.Recorded]
+    rows: list[tuple[Any, ...]]
+    uses: list[tuple[str, str]]
 
-    def add(self, one: Append) -> Sequence[ev.Recorded]:
-        """Give the events their positions and turn them into rows."""
-        head = self.heads[one.conversation]
-        if head.seq != one.expected_seq:
-            raise Conflict(f"conversation {one.conversation!r} is at seq {head.seq}, not {one.expected_seq}")
-        placed: list[ev.Recorded] = []
-        rows: list[tuple[Any, ...]] = []
-        for recorded in one.events:
-            if recorded.seq != head.seq + 1 or recorded.conversation != one.conversation:
-                raise Conflict(f"seq {head.seq + 1} of {one.conversation!r} was expected, found {recorded.seq}")
-            position = self.position + len(rows) + 1
-            placed.append(recorded.model_copy(update={"position": position}))
-            rows.append(_row(placed[-1]))
-            head = head.after(placed[-1])
-        self.position += len(rows)
-        self.rows += rows
-        self.heads[one.conversation] = head
-        self.touched[one.conversation] = None
-        self.uses += [(blob, head.id) for recorded in placed for blob in _blobs(recorded)]
-        return placed
+
+def _prepare(one: Append) -> _Rows | BotError:
+    for number, recorded in enumerate(one.events, one.expected_seq + 1):
+        if recorded.seq != number or recorded.conversation != one.conversation:
+            return Conflict(f"seq {number} of {one.conversation!r} was expected, found {recorded.seq}")
+    uses = [(blob, one.conversation) for recorded in one.events for blob in _blobs(recorded)]
+    try:
+        return _Rows(one.events, [_row(recorded) for recorded in one.events], uses)
+    except InputError as error:
+        return error
 
 
 def _row(recorded: ev.Recorded) -> tuple[Any, ...]:
-    """The columns of `events`, in order."""
+    """The columns of `events` after `position`, in order."""
     event = recorded.event
     try:
         body = EVENT.dump_json(event).decode()
@@ -238,7 +208,7 @@ def _row(recorded: ev.Recorded) -> tuple[Any, ...]:
         ) from error
     key = key_digest(event.key) if isinstance(event, ev.Received) else None
     place = (recorded.conversation, recorded.seq, recorded.turn, recorded.at)
-    return (recorded.position, *place, event.kind, key, body, checksum(place, event.kind, key, body))
+    return (*place, event.kind, key, body, checksum(place, event.kind, key, body))
 
 
 def _blobs(recorded: ev.Recorded) -> list[str]:

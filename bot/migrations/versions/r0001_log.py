@@ -14,6 +14,28 @@ branch_labels = None
 depends_on = None
 
 
+TRIGGERS = (
+    """
+    CREATE TRIGGER events_no_gap BEFORE INSERT ON events
+    WHEN NEW.seq <> 1 + coalesce((SELECT seq FROM conversations WHERE id = NEW.conversation), 0)
+    BEGIN SELECT RAISE(ABORT, 'seq does not follow'); END
+    """,
+    """
+    CREATE TRIGGER events_project AFTER INSERT ON events BEGIN
+    INSERT INTO conversations (id, channel, seq, turn, position, started_at, updated_at, waiting)
+    VALUES (NEW.conversation, CASE NEW.kind WHEN 'started' THEN json_extract(NEW.body, '$.channel') ELSE '' END,
+            NEW.seq, NEW.turn, NEW.position, NEW.at, NEW.at, NEW.kind = 'received')
+    ON CONFLICT (id) DO UPDATE SET
+        seq = NEW.seq, turn = max(turn, NEW.turn), position = NEW.position, updated_at = NEW.at,
+        channel = CASE NEW.kind WHEN 'started' THEN excluded.channel WHEN 'erased' THEN '' ELSE channel END,
+        started_at = CASE NEW.kind WHEN 'started' THEN NEW.at ELSE started_at END,
+        waiting = CASE NEW.kind WHEN 'received' THEN waiting + 1 WHEN 'settled' THEN waiting - 1
+                  WHEN 'erased' THEN 0 ELSE waiting END;
+    END
+    """,
+)
+
+
 def upgrade() -> None:
     """Create the first tables."""
     op.create_table(
@@ -61,6 +83,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sha256", "conversation"),
     )
     op.create_index("ix_blob_uses_conversation", "blob_uses", ["conversation"])
+    for trigger in TRIGGERS:
+        op.execute(trigger)
 
 
 def downgrade() -> None:
