@@ -44,7 +44,7 @@ class EntityOptions:
     """
 
     method: Literal["frozen", "late"] = "frozen"
-    depth: int = 4
+    depth: int = 3
     epochs: int = 0
     seed: int = 0
     batch: int = 32
@@ -174,7 +174,7 @@ def _trained(
 
 def _usual_epochs(options: EntityOptions, steps: int) -> int:
     if options.method == "late":
-        return 6
+        return 4
     return max(12, math.ceil(options.min_steps / steps))
 
 
