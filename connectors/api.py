@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
-from bot.core.errors import InputError, NotFound
+from bot.core.errors import NotFound
 from bot.core.events import Rated, Replied
 from bot.core.messages import Address, Inbound, Message, Text
 from bot.core.protocols import Gateway, Receipt
@@ -212,11 +212,10 @@ class ConversationApi:
         rating, conversation = call.body, call.segments.conversation
         self._messages.take(conversation, "messages in this conversation")
         found = await self.gateway.read(conversation, rating.seq - 1, 1)
-        if not found or found[0].seq != rating.seq:
-            raise NotFound(f"this conversation has no event {rating.seq}")
-        if not isinstance(found[0].event, Replied):
-            raise InputError(f"event {rating.seq} is not a message of the bot; rate one whose kind is 'bot'")
-        fact = Rated(message=found[0].event.message.id, score=rating.score, reason=rating.reason)
+        event = found[0].event if found and found[0].seq == rating.seq else None
+        if not isinstance(event, Replied):
+            raise NotFound(f"event {rating.seq} is no message of the bot; rate one whose kind is 'bot'")
+        fact = Rated(message=event.message.id, score=rating.score, reason=rating.reason)
         return Answer(201, Stored(seq=(await self.gateway.record(conversation, fact)).seq))
 
 

@@ -64,9 +64,9 @@ class Route:
     """One operation. `path` is an aiohttp pattern; `answers` maps each success status to its model.
 
     `body`, `query`, `segments` (of the path) and `headers` are what a request is validated by. A success without a
-    JSON model gives its media type instead (`"text/plain"`). `errors` are the error statuses that the operation can end
-    in besides those that every operation can (400, 403, 405, 408, 413, 421 and 500). Where `needs_origin`, a request
-    without an Origin header must pass the operators' door.
+    JSON model gives its media type instead (`"text/plain"`); `stream` is a media type that it may also come in.
+    `errors` are the error statuses that the operation can end in besides those that every operation can (400, 403, 405,
+    408, 413, 421 and 500). Where `needs_origin`, a request without an Origin header must pass the operators' door.
     """
 
     method: Literal["GET", "POST"]
@@ -78,6 +78,7 @@ class Route:
     query: type[BaseModel] | None = None
     segments: type[BaseModel] | None = None
     headers: type[BaseModel] | None = None
+    stream: str | None = None
     door: Door = "public"
     needs_origin: bool = False
     errors: Sequence[int] = ()

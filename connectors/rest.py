@@ -85,6 +85,7 @@ class RestChannel:
                 body=RasaRequest,
                 query=Stream,
                 headers=IdempotencyHeaders,
+                stream="text/event-stream",
                 errors=(409, 429, 503, 504),
             ),
         )

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, Field
 
-from bot.core.errors import InputError, Refused
+from bot.core.errors import DuplicateMismatch, Refused
 from bot.core.protocols import Outcome, Receipt
 from connectors.texts import Key
 
@@ -28,10 +28,10 @@ def idempotency_key(in_body: str, headers: IdempotencyHeaders) -> str:
     """The client's message id from body or header, or a fresh one.
 
     Raises:
-        InputError: both are given and differ.
+        DuplicateMismatch: both are given and differ.
     """
     if in_body and headers.key and in_body != headers.key:
-        raise InputError("the message id in the body differs from the Idempotency-Key header; send one of them")
+        raise DuplicateMismatch("the message id in the body differs from the Idempotency-Key header; send one of them")
     return in_body or headers.key or uuid4().hex
 
 

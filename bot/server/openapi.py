@@ -87,7 +87,8 @@ def _responses(route: Route, schemas: Models) -> dict[str, Any]:
     for status, answer in route.answers.items():
         media = answer if isinstance(answer, str) else "application/json"
         schema = {"type": "string"} if isinstance(answer, str) else schemas[answer, "serialization"]
-        found[str(status)] = _response(status, {media: {"schema": schema}})
+        stream = {route.stream: {"schema": {"type": "string"}}} if route.stream else {}
+        found[str(status)] = _response(status, {media: {"schema": schema}, **stream})
     problem = {"application/json": {"schema": schemas[Problem, "serialization"]}}
     errors = {*_ALWAYS, *route.errors, *((401,) if route.door == "operator" else ())}
     return found | {str(status): _response(status, problem) for status in sorted(errors) if str(status) not in found}

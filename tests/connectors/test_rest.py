@@ -75,7 +75,7 @@ async def test_another_message_under_a_used_id_is_a_conflict(served: Served) -> 
 
 async def test_two_different_ids_for_one_message_are_refused(served: Served) -> None:
     status, _ = await say(served, {"Idempotency-Key": "a"}, sender="u1", message="hi", message_id="b")
-    assert status == 400
+    assert status == 409
 
 
 async def test_a_full_bot_refuses_with_503_and_a_time(served: Served) -> None:

@@ -31,7 +31,7 @@ async def connected(
 
 async def frames(socket: ClientWebSocketResponse, until: str) -> list[Any]:
     """Frames up to the first of a type or, for events, of a kind."""
-    found = []
+    found: list[Any] = []
     async with asyncio.timeout(5):
         while not found or until not in (found[-1]["type"], found[-1].get("event", {}).get("kind")):
             found.append(await socket.receive_json())

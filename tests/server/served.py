@@ -35,7 +35,7 @@ async def _yes() -> bool:
     return True
 
 
-async def _understand(text: str) -> Understanding:
+async def understand(text: str) -> Understanding:
     return Understanding(text, "en", True, (), 0.2, 0.5, (), "b1")
 
 
@@ -47,7 +47,7 @@ async def serving(ready: bool = True, **settings: object) -> AsyncIterator[Serve
     async def check() -> bool:
         return ready
 
-    services = Services(gateway, {"store": check, "bundle": _yes}, _understand, lambda: {"bundle": "b1"})
+    services = Services(gateway, {"store": check, "bundle": _yes}, understand, lambda: {"bundle": "b1"})
     page = WebChannel(chosen.limits)
     app = build_app(services, chosen, (RestChannel(chosen.limits), page))
     runner = make_runner(app)

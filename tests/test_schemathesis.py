@@ -1,0 +1,108 @@
+"""Generated requests against the description: at least 5,000 cases, no 5xx, every answer as described.
+
+Half of the cases are valid by the schema and must be taken, half break it and must be refused. The turns behind them
+are answered by the in-memory gateway, so what is tested is the server and its channels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import hypothesis
+import pytest
+import requests
+import schemathesis
+from aiohttp import web
+from hypothesis.strategies import SearchStrategy
+from schemathesis import GenerationMode
+from schemathesis.core.result import Ok
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    positive_data_acceptance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from bot.server.app import build_app, find_channels
+from bot.server.routes import Services
+from bot.server.run import make_runner
+from bot.server.settings import ServerSettings
+from tests.connectors.fakes_gateway import MemoryGateway
+from tests.server.served import understand
+
+CASES = 5_000
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+    positive_data_acceptance,
+]
+GENEROUS = {"messages_burst": 1_000_000, "new_conversations_per_minute": 1e9}
+
+
+async def _serve(ready: threading.Event, stop: asyncio.Event, address: list[str]) -> None:
+    settings = ServerSettings.model_validate({"limits": GENEROUS})
+    services = Services(MemoryGateway(), {}, understand)
+    runner = make_runner(build_app(services, settings, find_channels(settings.limits)))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    address.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
+    ready.set()
+    await stop.wait()
+    await runner.cleanup()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A server in a thread of its own."""
+    loop, stop, ready, address = asyncio.new_event_loop(), asyncio.Event(), threading.Event(), list[str]()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(_serve(ready, stop, address)))
+    thread.start()
+    assert ready.wait(10)
+    yield address[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(20)
+    loop.close()
+
+
+@pytest.mark.slow
+def test_generated_requests_meet_the_description(server: str) -> None:
+    schema = schemathesis.openapi.from_url(f"{server}/openapi.json")
+    found = [each.ok() for each in schema.get_all_operations() if isinstance(each, Ok)]
+    operations = [one for one in found if not one.path.endswith("/ws")]  # that one speaks another protocol
+    varied = [one for one in operations if one.body or one.path_parameters or one.query or one.headers]
+    asked: Counter[int] = Counter()
+    with requests.Session() as session:
+        for operation in operations:
+            cases = CASES // (2 * len(varied)) + 60 if operation in varied else 1
+            modes = GenerationMode if operation in varied else [GenerationMode.POSITIVE]
+            for mode in modes:
+                _try(operation.as_strategy(generation_mode=mode), cases, session, asked)
+    assert sum(asked.values()) >= CASES
+    assert {200, 201, 202, 400, 404} <= set(asked)
+
+
+def _try(cases: SearchStrategy[Any], count: int, session: requests.Session, asked: Counter[int]) -> None:
+    settings = hypothesis.settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+
+    @settings
+    @hypothesis.given(cases)
+    def call(case: Any) -> None:
+        asked[case.call_and_validate(session=session, checks=CHECKS, timeout=10).status_code] += 1
+
+    call()
