@@ -21,10 +21,12 @@ _RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+")
 _IS_CJK = re.compile(f"[{CJK}]")
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-LEAST_LETTERS = 4
-"""Shorter words are near too many others to be respelled."""
+RESPELLED = range(4, 21)
+"""Letters of words that are respelled: shorter ones are near too many others, longer ones are no words."""
 MOST_GUESSES = 16
-"""Unknown words of a query that are respelled, which bounds its cost."""
+"""Unknown words of a query that are respelled; with `MOST_CHARACTERS` it bounds what a query costs."""
+MOST_CHARACTERS = 4_000
+"""Characters of a query that are looked at."""
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
@@ -94,9 +96,9 @@ class Lexical:
         found = np.zeros(self.count, np.float32)
         most, unknown = 0.0, float(_idf(np.zeros(1), self.count)[0])
         guesses = MOST_GUESSES
-        for word in dict.fromkeys(words(text)):
+        for word in dict.fromkeys(words(text[:MOST_CHARACTERS])):
             number = self.vocabulary.get(word)
-            if number is None and guesses and len(word) >= LEAST_LETTERS:
+            if number is None and guesses and len(word) in RESPELLED:
                 guesses -= 1
                 number = self._respelled(word)
             if number is None:

@@ -17,7 +17,9 @@ Doubles = npt.NDArray[np.float64]
 
 PRECISION = np.array([0.5, 0.3])
 """How firmly the prior holds slope and bias (inverse variance)."""
-STEPS = 50
+STEPS = 100
+LONGEST_STEP = 1.0
+"""Newton's steps are cut to this length: far from the answer the curve is flat and a full step would overshoot."""
 LEAST_SLOPE = 0.1
 
 
@@ -54,7 +56,7 @@ def fit(positives: Doubles, negatives: Doubles, weight: float) -> Relevance:
         ascent = rows.T @ (counts * (guess - labels)) + PRECISION * (found - prior)
         curvature = (rows * (counts * guess * (1 - guess))[:, None]).T @ rows + np.diag(PRECISION)
         step = np.linalg.solve(curvature, ascent)
-        found -= step
+        found -= step / max(1.0, float(np.linalg.norm(step)) / LONGEST_STEP)
         if np.abs(step).max() < 1e-9:
             break
     return Relevance(max(float(found[0]), LEAST_SLOPE), float(found[1]))
