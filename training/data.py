@@ -214,8 +214,10 @@ def _text(row: Fields, name: str) -> str:
     if not isinstance(value, str) or not value.strip():
         found = "nothing" if name not in row else "an empty string" if isinstance(value, str) else _kind(value)
         raise InputError(f"{name!r}: expected a text, found {found}")
-    if any("\ud800" <= sign <= "\udfff" for sign in value):
-        raise InputError(f"{name!r}: expected text, found half a surrogate pair")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{name!r}: expected text, found half a surrogate pair") from None
     return nfc(value).strip()
 
 

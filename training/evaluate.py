@@ -300,8 +300,9 @@ def _worst_query(row: FaqExample, hits: Hits, rank: int | None) -> Report:
 
 
 def _rank(answer: str | None, hits: Hits) -> int | None:
+    """The rank of a document by its id; rows of an ingested file are named `file#id`, and `id` alone will do."""
     documents = list(dict.fromkeys(hit.document for hit in hits.hits))
-    return documents.index(answer) + 1 if answer in documents else None
+    return next((rank for rank, name in enumerate(documents, 1) if answer in (name, name.partition("#")[2])), None)
 
 
 def _above_floor(hits: Hits) -> bool:

@@ -130,6 +130,11 @@ def test_ranks_of_documents_are_scored() -> None:
     assert [(item["text"], item["rank"]) for item in report["worst"]] == [("q2", 2)]
 
 
+def test_a_row_of_an_ingested_file_is_known_by_its_own_id() -> None:
+    report = ev.evaluate_retrieval(Shelves({"q": ["kb#x", "kb#a"]}), [FaqExample("q", "a")])
+    assert value(report, "mrr") == 0.5
+
+
 def test_nothing_found_below_the_floor_is_a_refusal() -> None:
     report = ev.evaluate_retrieval(Shelves({"q": ["a"]}, score=0.1), [FaqExample("q", None)])
     assert value(report, "refused") == 1.0
