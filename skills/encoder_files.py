@@ -10,6 +10,7 @@ import hashlib
 import json
 import mmap
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -105,9 +106,10 @@ def find_files(source: EncoderSource) -> EncoderFiles:
         raise InputError(
             f"{root / 'config.json'}: expected model_type {expected} with hidden_act gelu, found {family!r}"
         )
-    return EncoderFiles(
-        source, root, digests, _shape(config), _pooling(root), _FAMILIES[family], _map_tensors(root / WEIGHTS)
-    )
+    tensors = _map_tensors(root / WEIGHTS)
+    if not {"embeddings.word_embeddings.weight", "encoder.layer.0.output.dense.weight"} <= tensors.keys():
+        raise InputError(f"{root / WEIGHTS}: expected a BERT-like encoder in float32 or float16, found other tensors")
+    return EncoderFiles(source, root, digests, _shape(config), _pooling(root), _FAMILIES[family], tensors)
 
 
 def _root(source: EncoderSource) -> Path:
@@ -142,14 +144,17 @@ def _package_folder(package: str) -> Path | None:
 
 
 def _hub_folder(repository: str, revision: str | None) -> Path | None:
+    """The snapshot that is already on disk, else a download."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     wanted = [WEIGHTS, TOKENIZER, "config.json", *_OPTIONAL]
-    try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError):
-        return None
+    for offline in (True, False):
+        with suppress(HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError):
+            found = snapshot_download(repository, revision=revision, allow_patterns=wanted, local_files_only=offline)
+            if (Path(found) / WEIGHTS).is_file():
+                return Path(found)
+    return None
 
 
 def _checked(path: Path, expected: str | None) -> str:
