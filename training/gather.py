@@ -12,7 +12,7 @@ from bot.core.errors import InputError
 from bot.core.events import Recorded
 from bot.manifest import DataSet
 from training.data import data_set, from_project, read_intents, read_slots, reviewed
-from training.examples import IntentExample, SlotExample
+from training.examples import OOS, OUTSIDE, IntentExample, SlotExample
 from training.split import Labelled, Split, SplitOptions, clean, split
 
 if TYPE_CHECKING:
@@ -98,8 +98,24 @@ def _parts(sources: Sources) -> list[_Part]:
     parts += [_Part(path.name, read_intents(path)) for path in sources.intents]
     parts += [_from_slots(path, bare=not sources.intents) for path in sources.slots]
     if sources.log is not None and sources.log.exists():
-        parts.append(_Part("reviewed turns", *reviewed(read_log(sources.log))))
+        parts.append(_known(_Part("reviewed turns", *reviewed(read_log(sources.log))), sources.project))
     return parts
+
+
+def _known(part: _Part, project: Project | None) -> _Part:
+    """The rows whose labels the project still has: reviewers may have used an intent that is gone since."""
+    if project is None:
+        return part
+    names = {*project.program.intents, OOS}
+    return _Part(
+        part.name,
+        tuple(row for row in part.intents if row.intent in names),
+        tuple(
+            row
+            for row in part.slots
+            if all(tag[2:].split("#")[0] in project.program.entities for tag in row.tags if tag != OUTSIDE)
+        ),
+    )
 
 
 def _from_slots(path: Path, *, bare: bool) -> _Part:
