@@ -183,7 +183,7 @@ class ConversationApi:
             DuplicateMismatch: the key was used for another message.
         """
         self._messages.take(conversation, "messages in this conversation")
-        message = Message(id=key, parts=(Text(text=body.text or body.payload),))
+        message = Message(id=f"u.{key}", parts=(Text(text=body.text or body.payload),))
         address = Address(channel="web", conversation=conversation, sender=conversation)
         title = {"title": body.title} if body.title else {}
         return await self.gateway.submit(Inbound(address=address, message=message, key=key, metadata={**title}))

@@ -106,7 +106,7 @@ class RestChannel:
 
 def _inbound(body: RasaRequest, key: str) -> Inbound:
     sender = body.sender or f"rest-{secrets.token_urlsafe(16)}"
-    message = Message(id=key, parts=(Text(text=body.message),))
+    message = Message(id=f"u.{key}", parts=(Text(text=body.message),))
     return Inbound(
         address=Address(channel="rest", conversation=sender, sender=sender),
         message=message,
