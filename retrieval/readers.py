@@ -272,7 +272,8 @@ def _table(table: Any) -> str:
 
 def _row(row: dict[str, Any], number: int, source: Source) -> Document:
     """One row as a document named `file#id`, or `file#line` if the row has no id."""
-    questions = [row.pop("question", None), *(row.pop("questions", None) or ())]
+    others = row.pop("questions", None) or []
+    questions = [row.pop("question", None), *(others if isinstance(others, list) else [others])]
     asked = tuple(str(question).strip() for question in questions if question and str(question).strip())
     answer, text, title, url = (str(row.pop(key, None) or "").strip() for key in ("answer", "text", "title", "url"))
     if not (asked and answer) and not text:

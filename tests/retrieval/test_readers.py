@@ -117,6 +117,10 @@ def test_csv_rows_are_faq_documents(delimiter: str) -> None:
     assert document.metadata == {"topic": "delivery"}
 
 
+def test_a_further_question_may_stand_in_a_column_of_its_own() -> None:
+    assert one(".csv", b"question,questions,answer\nWhy?,How come?,So.\n", "faq").questions == ("Why?", "How come?")
+
+
 def test_jsonl_rows_are_faq_entries_or_passages() -> None:
     rows = [{"question": "Why?", "questions": ["How come?"], "answer": "So."}, {"title": "T", "text": "Body."}]
     faq, passage = read(".jsonl", "\n".join(map(json.dumps, rows)).encode(), Source("kb"))
