@@ -63,7 +63,7 @@ class Server:
         assert self.process is not None
         while True:
             if self.process.poll() is not None:
-                raise SystemExit(f"the server ended by itself; see {self.project / 'server.log'}")
+                raise SystemExit("the server ended by itself:\n" + (self.project / "server.log").read_text()[-3000:])
             try:
                 async with http.get(f"{URL}/readyz") as response:
                     if response.status == 200:

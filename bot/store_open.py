@@ -17,6 +17,7 @@ from sqlmodel import SQLModel
 
 from bot.core.errors import BotError, IntegrityError, SettingsError, StorageUnavailable
 from bot.store_tables import BLOBS, CONVERSATIONS, EVENTS, HEAD, TABLES, TRIGGERS, checksum
+from bot.store_wal import Wal, look, wal_of
 
 Connect = Callable[[Path], Any]
 """Opens a DB-API connection to the file; `open_file` unless a test brings its own."""
@@ -47,6 +48,7 @@ def open_writer(path: Path, connect: Connect = open_file) -> Connection:
         SettingsError: the file system or SQLite build refuses a setting that durability rests on.
         IntegrityError: the file is not a database of ours or is damaged.
     """
+    wal = look(path)
     connection = _connection(path, connect)
     try:
         for name, value, expected in _DURABLE:
@@ -59,13 +61,27 @@ def open_writer(path: Path, connect: Connect = open_file) -> Connection:
                 )
         connection.exec_driver_sql("PRAGMA cell_size_check = ON")
         connection.exec_driver_sql("PRAGMA journal_size_limit = 67108864")
+        _check_wal(connection, path, wal)
     except sa_exc.DBAPIError as error:
         connection.close()
         raise translate(error, path) from error
-    except SettingsError:
+    except (SettingsError, IntegrityError):
         connection.close()
         raise
     return connection
+
+
+def _check_wal(connection: Connection, path: Path, wal: Wal | None) -> None:
+    read = connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()[1]
+    if wal is None or not wal.lost(read):
+        return
+    now = look(path)
+    if now is not None and now.salts == wal.salts:  # else another process began a new WAL meanwhile
+        raise IntegrityError(
+            str(wal_of(path)),
+            "commits that were durable can no longer be read, so a byte of it was damaged after a crash; "
+            "restore a backup, or delete this file to go on without them",
+        )
 
 
 def open_reader(path: Path, connect: Connect = open_file) -> Connection:

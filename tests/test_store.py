@@ -237,6 +237,38 @@ async def test_a_damaged_byte_is_refused_with_the_file_named_or_changes_nothing(
     assert refused > flips / 4
 
 
+def contents(folder: Path) -> tuple[bytes, bytes]:
+    return (folder / "log.db").read_bytes(), (folder / "log.db-wal").read_bytes()
+
+
+def left_by_crash(path: Path, main: bytes, wal: bytes) -> Path:
+    path.write_bytes(main)
+    Path(f"{path}-wal").write_bytes(wal)
+    return path
+
+
+@pytest.mark.parametrize("flips", [20, pytest.param(300, marks=pytest.mark.slow)])
+async def test_a_damaged_wal_of_a_crashed_process_is_refused_unless_only_the_last_commit_is_hit(
+    tmp_path: Path, flips: int
+) -> None:
+    async with SqlStore(tmp_path / "log.db") as store:
+        for seq, event in enumerate([started(), *(received(n, f"k{n}", turn=n - 1) for n in range(2, 8))]):
+            await store.append("c", seq, [event])
+        before = list(await store.tail())
+        main, wal = contents(tmp_path)
+    chance, refused = random.Random(flips), 0
+    for number in range(flips):
+        damaged = bytearray(wal)
+        damaged[chance.randrange(len(wal))] ^= 1 << chance.randrange(8)
+        crashed = left_by_crash(tmp_path / f"{number}.db", main, bytes(damaged))
+        try:
+            assert await opened(crashed) in (before, before[:-1])
+        except IntegrityError as error:
+            assert error.path.startswith(str(crashed))
+            refused += 1
+    assert refused > flips / 4
+
+
 async def test_a_damaged_row_is_noticed_when_it_is_read(store: SqlStore) -> None:
     await store.append("c", 0, [started()])
     other = open_file(store.path)
