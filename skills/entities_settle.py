@@ -4,7 +4,8 @@ Several extractors may find the same words. Who wins:
 
 1. *The same type twice*: the extractor that gives the most exact value wins (order `SAME_TYPE`: the author's pattern
    and formats that were checked, lookup table, dates and amounts, then the learned head). The winner takes over role
-   and group if it has none, because only the head learns these.
+   and group if it has none, because only the head learns these. But where the head sees one thing and the table only
+   several words of it ("Brisa kettle"), it is one thing.
 2. *Different types*: what the author said exactly wins over what was learned, and that over what any bot would see
    (order `ACROSS_TYPES`: pattern and checked formats, lookup table, learned head, dates and amounts, plain number).
 3. Equal rank: the longer span, then the earlier one, then the type's name.
@@ -59,9 +60,22 @@ def _chosen(ranked: Sequence[Entity]) -> list[Entity]:
 def _merged(same: list[Entity]) -> list[Entity]:
     if len(same) == 1:
         return same
-    ranked = _ranked(same, SAME_TYPE)
+    ranked = _ranked(_without_parts(same), SAME_TYPE)
     kept = _chosen(ranked)
     return [_with_role(entity, [other for other in ranked if overlap(entity, other)]) for entity in kept]
+
+
+def _without_parts(same: list[Entity]) -> list[Entity]:
+    """Without the entries of a lookup table that are several inside one learned span."""
+    parts: list[Entity] = []
+    for whole in (entity for entity in same if entity.extractor == "head"):
+        inside = [part for part in same if part.extractor == "lookup" and _covers(whole, part)]
+        parts += inside if len(inside) > 1 else []
+    return [entity for entity in same if entity not in parts]
+
+
+def _covers(whole: Entity, part: Entity) -> bool:
+    return whole.start <= part.start and part.end <= whole.end
 
 
 def _with_role(entity: Entity, others: Sequence[Entity]) -> Entity:

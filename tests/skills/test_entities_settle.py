@@ -55,6 +55,12 @@ def test_the_winner_takes_over_the_learned_role() -> None:
     assert (winner.extractor, winner.role) == ("lookup", "from")
 
 
+def test_one_learned_thing_is_not_cut_into_entries_of_a_table() -> None:
+    brisa, kettle = entity("lookup", "product", 0, 5), entity("lookup", "product", 6, 12)
+    assert kept(brisa, kettle, entity("head", "product", 0, 12)) == [("head", "product", 0, 12)]
+    assert kept(brisa, kettle) == [("lookup", "product", 0, 5), ("lookup", "product", 6, 12)]
+
+
 def test_spans_that_only_touch_both_stay() -> None:
     assert kept(entity("head", "a", 0, 3), entity("head", "b", 3, 6)) == [("head", "a", 0, 3), ("head", "b", 3, 6)]
 
