@@ -124,11 +124,13 @@ class MeteredGateway:
     def __init__(self, gateway: Gateway, telemetry: Telemetry) -> None:
         self._gateway, self._telemetry = gateway, telemetry
         self._waiting: set[asyncio.Task[None]] = set()
+        self._by_channel: dict[str, tuple[Counter, Counter]] = {}
 
     async def submit(self, inbound: Inbound) -> Receipt:
         """Commit a message, counted and timed."""
         seen, channel, begun = self._telemetry, inbound.address.channel, time.perf_counter()
-        seen.received.labels(channel).inc()
+        received, acked = self._counters(channel)
+        received.inc()
         try:
             receipt = await self._gateway.submit(inbound)
         except Refused as error:
@@ -137,7 +139,7 @@ class MeteredGateway:
         if receipt.duplicate:
             seen.duplicates.labels(channel).inc()
             return receipt
-        seen.acked.labels(channel).inc()
+        acked.inc()
         seen.ack_seconds.observe(time.perf_counter() - begun)
         task = asyncio.create_task(self._count(receipt, channel))
         self._waiting.add(task)
@@ -155,6 +157,14 @@ class MeteredGateway:
     def follow(self, conversation: str, after: int) -> AsyncIterator[Recorded]:
         """Follow events."""
         return self._gateway.follow(conversation, after)
+
+    def _counters(self, channel: str) -> tuple[Counter, Counter]:
+        """A channel's counters, looked up once: a lookup costs more than a count."""
+        found = self._by_channel.get(channel)
+        if found is None:
+            seen = self._telemetry
+            found = self._by_channel[channel] = seen.received.labels(channel), seen.acked.labels(channel)
+        return found
 
     async def _count(self, receipt: Receipt, channel: str) -> None:
         """Count the turn when it is over, whether or not its channel waits for it."""

@@ -20,6 +20,7 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def bind(route: Route, guard: Guard, limits: Limits) -> Handle:
     """The handler that aiohttp calls."""
+    no_query, no_headers = _empty(route.query), _empty(route.headers)
     wanted_headers = [field.alias for field in route.headers.model_fields.values()] if route.headers else []
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -29,8 +30,8 @@ def bind(route: Route, guard: Guard, limits: Limits) -> Handle:
         call: Call[Any, Any] = Call(
             request=request,
             segments=_segments(route.segments, request.match_info),
-            query=_checked(route.query, {k: v for k, v in request.query.items() if k != "token"}),
-            headers=_checked(route.headers, headers),
+            query=_checked(route.query, _without_token(request)) if request.query_string else no_query,
+            headers=_checked(route.headers, headers) if headers else no_headers,
             body=_parsed(route.body, await _read(request, limits)) if route.body else None,
             client=guard.client(request),
         )
@@ -54,6 +55,15 @@ def counted(route: Route, handle: Handle, telemetry: Telemetry) -> Handle:
 def _response(answer: Answer) -> web.Response:
     body = answer.body.model_dump_json(exclude_none=answer.exclude_none).encode()
     return web.Response(status=answer.status, body=body, content_type="application/json", headers=answer.headers)
+
+
+def _empty(model: type[BaseModel] | None) -> BaseModel | None:
+    """What a request that sends none of these fields is taken to send."""
+    return model.model_validate({}) if model else None
+
+
+def _without_token(request: web.Request) -> dict[str, str]:
+    return {name: value for name, value in request.query.items() if name != "token"}
 
 
 def _segments(model: type[BaseModel] | None, found: Mapping[str, str]) -> BaseModel | None:
