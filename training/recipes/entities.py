@@ -38,7 +38,7 @@ _SAMPLES = 64
 
 @dataclass(frozen=True, slots=True)
 class EntityOptions:
-    """How to train. `depth` is how many layers a late branch has; `epochs` 0 means the method's usual number.
+    """How to train. `depth` is how many layers a late branch has; `epochs` and `head_rate` 0 mean the method's usual.
 
     `min_steps`: small data sets are gone over until there have been this many steps of a `frozen` head.
     """
@@ -49,7 +49,7 @@ class EntityOptions:
     seed: int = 0
     batch: int = 32
     branch_rate: float = 2e-4
-    head_rate: float = 1e-3
+    head_rate: float = 0.0
     min_steps: int = 600
 
     @property
@@ -193,9 +193,10 @@ def _network(encoder: Encoder, kinds: Sequence[str], options: EntityOptions, lay
 def _optimizer(network: Network, options: EntityOptions) -> AdamW:
     from training.recipes.entities_net import AdamW, ParameterGroup
 
+    rate = options.head_rate or (1e-3 if options.method == "late" else 3e-3)
     head = [parameter for name, parameter in network.named_parameters() if not name.startswith("branch.")]
     branch = list(network.branch.parameters())
-    return AdamW([ParameterGroup(head, options.head_rate), ParameterGroup(branch, options.branch_rate, decay=0.01)])
+    return AdamW([ParameterGroup(head, rate), ParameterGroup(branch, options.branch_rate, decay=0.01)])
 
 
 def _rate(step: int, steps: int) -> float:
