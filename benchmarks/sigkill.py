@@ -2,7 +2,7 @@
 
     python benchmarks/sigkill.py [--kills 100] [--senders 20] [--project examples/shop]
 
-Serves a copy of the project (trained before), lets every sender talk in a conversation of its own over the REST channel
+Trains and serves a copy of the project, lets every sender talk in a conversation of its own over the REST channel
 with a message id per message, kills the process at random moments, and starts it again. A sender whose request broke
 off sends the same id again. At the end the log is read and held against what the senders saw, by the checker of the
 test suite (tests/history.py). Prints one JSON object; exit code 1 when a rule was broken.
@@ -29,9 +29,9 @@ import aiohttp
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bot.core import events as ev  # noqa: E402
-from bot.store import SqlStore  # noqa: E402
-from tests.history import History, Sent, check  # noqa: E402
+from bot.core import events as ev
+from bot.store import SqlStore
+from tests.history import History, Sent, check
 
 BOT = str(Path(sys.executable).with_name("bot"))
 PORT = 5598
@@ -47,10 +47,8 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def train(self) -> None:
-        """Give the project an index and models if it has none."""
-        for verb, made in (("ingest", "index"), ("train", "models")):
-            if not any((self.project / ".bot" / made).glob("*")):
-                subprocess.run([BOT, verb, str(self.project)], check=True, stdout=subprocess.DEVNULL)
+        for verb in (["ingest", "-p", str(self.project)], ["train", str(self.project)]):
+            subprocess.run([BOT, *verb], check=True, stdout=subprocess.DEVNULL)
 
     def spawn(self) -> None:
         command = [BOT, "serve", str(self.project), "--port", str(PORT)]
@@ -156,7 +154,7 @@ def main() -> None:
     args = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
-        shutil.copytree(args.project, project, ignore=shutil.ignore_patterns("log.db*"))
+        shutil.copytree(args.project, project, ignore=shutil.ignore_patterns(".bot"))
         server, senders = Server(project), [Sender(f"sender-{n}") for n in range(args.senders)]
         server.train()
         try:
