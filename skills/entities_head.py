@@ -129,18 +129,19 @@ class EntityHead:
             IntegrityError: a file is missing, damaged or of another format, or the encoder is another one.
         """
         state, tensors = _state(folder / _STATE), _tensors(folder / _WEIGHTS)
-        if encoder is not None and state.get("encoder") != encoder:
-            raise IntegrityError(str(folder / _STATE), "expected a head for this encoder, found another; train again")
         try:
             weights = HeadWeights(**{name: tensors[name] for name in HeadWeights.__slots__})
             kinds, layers, branch = tuple(state["kinds"]), tuple(state["trunk_layers"]), state["branch"]
+            origin, facts = state["encoder"], state["facts"]
         except KeyError as error:
             raise IntegrityError(str(folder), f"expected {error} in the entity head; train again") from error
+        if encoder is not None and origin != encoder:
+            raise IntegrityError(str(folder / _STATE), "expected a head for this encoder, found another; train again")
         if weights.weight.shape[0] != label_count(kinds):
             raise IntegrityError(
                 str(folder), f"{len(kinds)} kinds do not fit {weights.weight.shape[0]} labels; train again"
             )
-        return cls(kinds, layers, weights, _branch(branch, tensors, threads), state["encoder"], state["facts"])
+        return cls(kinds, layers, weights, _branch(branch, tensors, threads), origin, facts)
 
 
 def first_tokens(text: str, offsets: npt.NDArray[np.int32]) -> tuple[list[tuple[int, int]], npt.NDArray[np.intp]]:

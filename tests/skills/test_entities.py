@@ -147,6 +147,16 @@ def test_head_whose_kinds_do_not_fit_its_weights_is_refused(tmp_path: Path) -> N
         EntityHead.load(tmp_path)
 
 
+@pytest.mark.parametrize("field", ["kinds", "trunk_layers", "branch", "encoder", "facts"])
+def test_description_that_lacks_a_field_is_refused_with_its_name(tmp_path: Path, field: str) -> None:
+    hand_made_head().save(tmp_path)
+    state = json.loads((tmp_path / "head.json").read_text())
+    del state[field]
+    (tmp_path / "head.json").write_text(json.dumps(state))
+    with pytest.raises(IntegrityError, match=f"expected '{field}'"):
+        EntityHead.load(tmp_path)
+
+
 def test_head_of_another_encoder_is_refused(tmp_path: Path) -> None:
     EntityExtractor(hand_made_head()).save(tmp_path)
     assert EntityExtractor.load(tmp_path, "tiny").head is not None
