@@ -1,19 +1,29 @@
-"""Errors as JSON: `{"error": {"code", "message", "request_id"}}`, never a traceback."""
+"""Errors as JSON: `{"error": {"code", "message", "request_id"}}`, never a traceback.
+
+The boundary around all handlers stands here. Errors raised on purpose say what to do; anything else is our fault,
+becomes a 500 with a request id and is logged with that id.
+"""
 
 from __future__ import annotations
 
 import math
+import secrets
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
+import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from pydantic import BaseModel
 
 from bot.core.errors import BotError, Busy, Conflict, DuplicateMismatch, NotFound, Refused, UserError
-from bot.server.security import Forbidden, Misdirected, Unauthorized
+from bot.server.security import CROSS_ORIGIN, REQUEST_ID, Forbidden, Guard, Misdirected, Unauthorized, preflight
 from connectors.http import RateLimited
 from connectors.turns import OutcomePending
 
 INTERNAL = "something went wrong on our side; the operator finds it in the log under this request id"
+_log = structlog.get_logger("understudy.server")
+Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _STATUS: tuple[tuple[type[BotError], int], ...] = (
     (NotFound, 404),
     (DuplicateMismatch, 409),
@@ -76,3 +86,35 @@ def from_http(error: web.HTTPException, request_id: str) -> web.Response:
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response
+
+
+def boundary(guard: Guard) -> Middleware:
+    """The one place where errors become answers."""
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handle) -> web.StreamResponse:
+        request_id = request[REQUEST_ID] = secrets.token_hex(8)
+        try:
+            guard.check_host(request)
+            request[CROSS_ORIGIN] = origin = guard.check_origin(request) or ""
+            if origin and request.method == "OPTIONS":
+                return preflight()
+            return await handler(request)
+        except web.HTTPException as error:
+            return from_http(error, request_id)
+        except ConnectionError:
+            raise
+        except Exception as error:
+            if request.writer.output_size:
+                _log.error("request_failed", request_id=request_id, exc_info=error)
+                raise ConnectionResetError("the answer had begun") from error
+            return _answer(error, request_id)
+
+    return guarded
+
+
+def _answer(error: Exception, request_id: str) -> web.Response:
+    if isinstance(error, BotError) and status_of(error) != 500:
+        return from_error(error, request_id)
+    _log.error("request_failed", request_id=request_id, exc_info=error)
+    return problem(500, "internal", INTERNAL, request_id)

@@ -27,6 +27,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """On every answer, unless the route sets its own value."""
+REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
+CROSS_ORIGIN: web.RequestKey[str] = web.RequestKey("cross_origin", str)
 _PROXY_HEADERS = ("Forwarded", "Via", "X-Real-IP")
 _ORIGIN = re.compile(r"https?://([^/\s@]+)")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]/\s@]+)(?::\d{1,5})?")
@@ -148,3 +150,28 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def preflight() -> web.Response:
+    """The answer to a browser that asks whether a page of an allowed origin may call."""
+    return web.Response(
+        status=204,
+        headers={
+            "Access-Control-Allow-Methods": "GET, POST",
+            "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key",
+            "Access-Control-Max-Age": "600",
+        },
+    )
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the security headers on an answer whose head is about to be sent."""
+    headers = response.headers
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+    headers["Server"] = "understudy"
+    headers["X-Request-Id"] = request.get(REQUEST_ID, "")
+    if origin := request.get(CROSS_ORIGIN):
+        headers["Access-Control-Allow-Origin"] = origin
+        headers["Access-Control-Expose-Headers"] = "Retry-After, X-Request-Id"
+        headers["Vary"] = "Origin"

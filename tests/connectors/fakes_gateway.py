@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from bot.core.errors import BotError, DuplicateMismatch, NotFound
+from bot.core.errors import BotError, DuplicateMismatch, NotFound, StorageUnavailable
 from bot.core.events import Event, Received, Recorded, Replied, Settled, Started
 from bot.core.messages import Choice, Choices, Inbound, Message, Source, Text
 from bot.core.protocols import Outcome, Receipt
@@ -20,6 +20,7 @@ class MemoryGateway:
     def __init__(self) -> None:
         self.logs: dict[str, list[Recorded]] = {}
         self.slow = asyncio.Event()
+        self.broken = False
         self.refusal: BotError | None = None
         self._outcomes: dict[tuple[str, int], asyncio.Future[Outcome]] = {}
         self._changed = asyncio.Condition()
@@ -61,6 +62,8 @@ class MemoryGateway:
             for recorded in self.logs.get(conversation, [])[after:]:
                 after = recorded.seq
                 yield recorded
+                if self.broken and isinstance(recorded.event, Replied):
+                    raise StorageUnavailable("the disk is gone")
             async with self._changed:
                 while len(self.logs.get(conversation, [])) <= after:
                     await self._changed.wait()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import aiohttp
 import pytest
 
 from bot.core.errors import Busy, Overloaded
@@ -104,3 +105,11 @@ async def test_a_streamed_answer_is_lines_of_json(served: Served) -> None:
     async with served.http.post(f"{PATH}?stream=true", json={"sender": "u1", "message": "hi"}) as answer:
         assert answer.content_type == "text/event-stream"
         assert [json.loads(line) async for line in answer.content] == [{"recipient_id": "u1", "text": "You said: hi"}]
+
+
+async def test_a_stream_that_fails_on_the_way_is_cut_off(served: Served) -> None:
+    served.gateway.broken = True
+    async with served.http.post(f"{PATH}?stream=true", json={"sender": "u1", "message": "hi"}) as answer:
+        assert answer.status == 200
+        with pytest.raises(aiohttp.ClientError):
+            await answer.read()
