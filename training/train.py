@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from bot import __version__
 from bot.bundles import Bundle, BundleStore
 from bot.core.errors import InputError, IntegrityError, NotFound
 from bot.core.protocols import Utterance
@@ -223,7 +222,7 @@ class _Run:
         return Draft(
             kind="models",
             parent=self.current_id,
-            code=__version__,
+            code=versions["understudy"],
             lock=hashlib.sha256("\n".join(f"{name}=={found}" for name, found in versions.items()).encode()).hexdigest(),
             seeds={"fit": self.request.fit.seed},
             skills=cards,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.examples import OOS, IntentExample, SlotExample
@@ -13,6 +13,7 @@ ROWS = st.lists(st.builds(lambda words, intent: IntentExample(" ".join(words), i
 OPTIONS = SplitOptions(share=0.4)
 
 
+@settings(max_examples=40, deadline=None)
 @given(ROWS)
 def test_near_duplicates_never_straddle(rows: list[IntentExample]) -> None:
     found = split(rows, OPTIONS)
@@ -20,6 +21,7 @@ def test_near_duplicates_never_straddle(rows: list[IntentExample]) -> None:
     assert len(found.train) + len(found.held_out) == len(rows)
 
 
+@settings(max_examples=40, deadline=None)
 @given(ROWS)
 def test_every_label_keeps_rows_to_train_on(rows: list[IntentExample]) -> None:
     found = split(rows, OPTIONS)
@@ -28,6 +30,7 @@ def test_every_label_keeps_rows_to_train_on(rows: list[IntentExample]) -> None:
         assert trained.count(label) >= min(2, [row.intent for row in rows].count(label))
 
 
+@settings(max_examples=40, deadline=None)
 @given(ROWS, ROWS)
 def test_more_rows_never_move_a_trained_row_to_the_held_out_side(
     old: list[IntentExample], new: list[IntentExample]

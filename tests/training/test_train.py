@@ -138,6 +138,7 @@ def test_a_fresh_process_reproduces_the_predictions(bench: Bench) -> None:
     assert result.promoted
 
 
+@pytest.mark.slow
 def test_a_head_that_is_lost_on_reload_fails_integrity(bench: Bench) -> None:
     result = bench.train(rows(["buy", "return"]), ToyWorkshop(loader="tests.training.toy:load_forgetful"))
     assert not result.verdict.integrity.passed
@@ -145,6 +146,7 @@ def test_a_head_that_is_lost_on_reload_fails_integrity(bench: Bench) -> None:
     assert not result.promoted
 
 
+@pytest.mark.slow
 def test_a_bundle_that_a_fresh_process_cannot_load_is_refused(bench: Bench) -> None:
     with pytest.raises(IntegrityError, match="a fresh process cannot load"):
         bench.train(rows(["buy", "return"]), ToyWorkshop(loader="tests.training.toy:nothing"))
