@@ -135,13 +135,14 @@ def _digresses(at: Route, flow: Flow, answer: Filled | None) -> bool:
         return False
     if answer is None or at.pressed:
         return target is not None or at.program.knowledge
+    very_sure = target is not None and at.understood.intents[0].score >= _VERY_SURE
     if answer.source == "text":
-        return at.asks or (target is not None and at.understood.intents[0].score >= _VERY_SURE)
-    return target is not None and not _only_answer(at, answer)
+        return at.asks or very_sure
+    return very_sure and not _only_answer(at, answer)
 
 
 _VERY_SURE = 0.9
-"""How sure a new wish must be to win over an answer in free text."""
+"""How sure a new wish must be to win over an answer to the open question."""
 
 
 def _corrections(facts: Events) -> list[SlotSet]:

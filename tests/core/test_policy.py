@@ -342,7 +342,10 @@ def test_a_very_sure_wish_wins_over_free_text() -> None:
 def test_an_entity_fills_the_asked_slot_before_it_starts_another_flow() -> None:
     talk = shop()
     talk.say("where is it", "order_status")
-    assert talk.say("48213", "change_address", entities=[entity("order_id", "48213")]) == "48213 is on its way"
+    span = entity("order_id", "48213", 11)
+    assert talk.say("it's order 48213", ("change_address", 0.8), entities=[span]) == "48213 is on its way"
+    talk.say("where is it", "order_status")
+    assert talk.say("no, change order 48213", ("change_address", 0.95), entities=[span]) == "which city?"
 
 
 def test_other_slots_are_heard_by_the_way_and_confirmations_asked_anew() -> None:
