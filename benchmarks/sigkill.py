@@ -29,9 +29,9 @@ import aiohttp
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bot.core import events as ev
-from bot.store import SqlStore
-from tests.history import History, Sent, check
+from bot.core import events as ev  # noqa: E402
+from bot.store import SqlStore  # noqa: E402
+from tests.history import History, Sent, check  # noqa: E402
 
 BOT = str(Path(sys.executable).with_name("bot"))
 PORT = 5598

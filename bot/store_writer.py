@@ -12,7 +12,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,8 @@ class LogWriter:
     """The statements that write. Not thread-safe; everything happens in transactions of its own."""
 
     def __init__(self, connection: Connection, path: Path) -> None:
-        self._connection, self._path = connection.connection, path
+        self._connection: Any = connection.connection.driver_connection
+        self._path = path
         self._cursor = self._connection.cursor()
 
     def append(self, batch: Sequence[Append]) -> list[Sequence[ev.Recorded] | BotError]:
@@ -163,11 +164,10 @@ class LogWriter:
         try:
             yield
             self._cursor.execute("COMMIT")
-        except BaseException:
+        finally:
             # SQLite has rolled back by itself after some failures, such as a full disk.
-            with suppress(sqlite3.OperationalError):
+            if self._connection.in_transaction:
                 self._cursor.execute("ROLLBACK")
-            raise
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:

@@ -109,6 +109,7 @@ class _Run:
         self._by, self._box, self._models = performer, box, models
         self._stage = "decide"
         self._understood: Understanding | None = None
+        self._acting: ev.ActionRan | None = None
 
     @property
     def _turn(self) -> Turn | None:
@@ -206,14 +207,11 @@ class _Run:
         key = f"{self._box.state.id}/{number}/{step.step or step.action}"
         # What led to the action is durable before it has effects outside, so a crash repeats it with the same key.
         await committed(self._box.flush())
-        started, error, result = time.perf_counter(), None, ActionResult()
-        try:
-            result = await self._slowly("action", self._call(step, key), self._by.deadlines.action)
-        except Exception as raised:  # the boundary to the project's own code
-            error = raised.code if isinstance(raised, BotError) else "action_failed"
-            self._report(raised, error)
-        seconds = time.perf_counter() - started
-        self._note(ev.ActionRan(action=step.action, key=key, step=step.step, error=error, seconds=seconds))
+        self._acting = ev.ActionRan(action=step.action, key=key, step=step.step)
+        started = time.perf_counter()
+        result = await self._slowly("action", self._call(step, key), self._by.deadlines.action)
+        self._note(self._acting.model_copy(update={"seconds": time.perf_counter() - started}))
+        self._acting = None
         for name, value in result.slots.items():
             self._note(ev.SlotSet(name=name, value=value, step=step.step, source="action"))
         for said in result.messages:
@@ -243,10 +241,14 @@ class _Run:
             raise DeadlineExceeded(stage, f"gave no result within {seconds:g} s") from error
 
     def fail(self, error: Exception) -> None:
-        """Note that the turn failed; `decide` then tells the user."""
-        code = error.code if isinstance(error, BotError) else "internal"
+        """Note what failed, the action or the turn; `decide` then tells the user."""
+        acting, self._acting = self._acting, None
+        code = error.code if isinstance(error, BotError) else "action_failed" if acting else "internal"
         self._report(error, code)
-        self._note(ev.Failed(code=code, stage=self._stage, detail=_named(error)))
+        if acting is not None:
+            self._note(acting.model_copy(update={"error": code}))
+        else:
+            self._note(ev.Failed(code=code, stage=self._stage, detail=_named(error)))
 
     def last_words(self, error: Exception) -> None:
         """The program could not even apologise: do it for it."""

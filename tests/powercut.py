@@ -170,6 +170,10 @@ class Connection:
     def rewrite(self, sql: str) -> str:
         return self._replaced.get(sql, sql)
 
+    @property
+    def in_transaction(self) -> bool:
+        return self.raw.in_transaction
+
     def cursor(self, *_: Any) -> Cursor:
         return Cursor(self)
 
