@@ -23,19 +23,39 @@ from skills.entities_dates import dates, local_time, times, warm_up
 from skills.entities_numbers import DIGITS, HAN, SPELLED, numbers, spelled_value, value_of
 from skills.entities_rules import MAX_FOUND, MAX_TEXT, spanned
 
+_COUNTRIES = {
+    "en": "US",
+    "zh": "CN",
+    "ja": "JP",
+    "ko": "KR",
+    "sv": "SE",
+    "da": "DK",
+    "cs": "CZ",
+    "el": "GR",
+    "hi": "IN",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Locality:
-    """Where the bot's users are. `region` is the country for phone numbers without a prefix, as ISO 3166 letters."""
+    """Where the bot's users are. `region` is their country in ISO 3166 letters; empty for the language's main one.
+
+    The country decides how phone numbers without a prefix and dates like 3/4 are read.
+    """
 
     language: str = "en"
-    region: str = "US"
+    region: str = ""
     timezone: str = "UTC"
+
+    @property
+    def country(self) -> str:
+        """The region, or the language's main country."""
+        return self.region or _COUNTRIES.get(self.language[:2], self.language[:2].upper())
 
     @property
     def month_first(self) -> bool:
         """Whether 3/4 is 4 March there."""
-        return self.region in ("US", "PH", "CA")
+        return self.country in ("US", "PH", "CA")
 
 
 Found = Iterator[tuple[JsonValue, int, int]]
@@ -159,7 +179,7 @@ def _phones(text: str, now: float, where: Locality) -> Found:
         return
     import phonenumbers
 
-    matcher = phonenumbers.PhoneNumberMatcher(text, where.region, max_tries=_PHONE_TRIES)
+    matcher = phonenumbers.PhoneNumberMatcher(text, where.country, max_tries=_PHONE_TRIES)
     for match in matcher:
         value = phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.E164)
         yield value, match.start, match.end
@@ -219,7 +239,7 @@ class BuiltIns:
     def find(self, text: str, now: float) -> list[Entity]:
         """All entities of the types, overlaps and all. `now` is seconds since 1970 UTC."""
         text = text[:MAX_TEXT]
-        types = self.types if self.where.language not in ("en", "zh") or _may_hold_values(text) else self._addresses
+        types = self.types if self.where.language[:2] not in ("en", "zh") or _may_hold_values(text) else self._addresses
         return [entity for kind in types for entity in self._of(kind, text, now)]
 
     @property

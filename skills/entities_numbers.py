@@ -95,7 +95,7 @@ def _spelled(text: str, language: str) -> list[Quantity]:
 
     words = [_Token(match.group(), *match.span()) for match in _WORD.finditer(text)]
     try:
-        occurrences = find_numbers(words, language, threshold=0)
+        occurrences = find_numbers(words, language[:2], threshold=0)
     except ValueError:  # a language that the library does not know
         return []
     return [

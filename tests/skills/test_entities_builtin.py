@@ -84,9 +84,17 @@ def test_value_and_text(kind: str, text: str, expected: list[tuple[object, str]]
     assert all(text[entity.start : entity.end] == entity.text and entity.type == kind for entity in entities)
 
 
-def test_phone_without_prefix_is_read_as_of_the_region() -> None:
-    [entity] = BuiltIns(("phone",), Locality(region="DE")).find("meine Nummer: 030 123456", NOW)
+def test_phone_without_prefix_is_read_as_of_the_country() -> None:
+    [entity] = BuiltIns(("phone",), Locality("de")).find("meine Nummer: 030 123456", NOW)
     assert entity.value == "+4930123456"
+
+
+@pytest.mark.parametrize(
+    ("where", "country"),
+    [(Locality(), "US"), (Locality("zh-CN"), "CN"), (Locality("de"), "DE"), (Locality("en", "GB"), "GB")],
+)
+def test_country_is_the_region_or_that_of_the_language(where: Locality, country: str) -> None:
+    assert where.country == country
 
 
 def test_order_of_day_and_month_depends_on_the_region() -> None:
