@@ -67,7 +67,10 @@ class Server:
                     if response.status == 200:
                         break
             except aiohttp.ClientError:
-                await asyncio.sleep(0.05)
+                pass  # not listening yet
+            if time.perf_counter() - began > 60:
+                raise SystemExit("the server is not ready after 60 s")
+            await asyncio.sleep(0.05)
         self.starts.append(time.perf_counter() - began)
 
     def end(self, how: signal.Signals) -> None:

@@ -118,6 +118,22 @@ class SqlStore:
         gone: int = await self._submit(lambda: self._opened().erase(conversation, at))
         return gone
 
+    async def writable(self) -> bool:
+        """Whether a transaction can be committed now; commits an empty change."""
+        try:
+            await self._submit(lambda: self._opened().touch())
+        except StorageUnavailable:
+            return False
+        return True
+
+    async def writable(self) -> bool:
+        """Whether a commit succeeds now; waits behind the commits that are queued."""
+        try:
+            await self._submit(lambda: self._opened().probe())
+        except StorageUnavailable:
+            return False
+        return True
+
     async def put_blob(self, content: bytes) -> str:
         """Store content once; its sha256 in hex. It lives until the last conversation that refers to it is erased."""
         digest: str = await self._submit(lambda: self._opened().put_blob(content))

@@ -119,6 +119,20 @@ class LogWriter:
             results.append([one.model_copy(update={"position": first + n}) for n, one in enumerate(item.events)])
         return results
 
+    def touch(self) -> None:
+        """Commit a change that changes nothing, to see whether the file can be written."""
+        with self._refusing(), self._transaction():
+            self._cursor.execute("UPDATE alembic_version SET version_num = version_num")
+
+    def probe(self) -> None:
+        """Write and commit one byte that means nothing.
+
+        Raises:
+            StorageUnavailable: that was not possible.
+        """
+        with self._refusing(), self._transaction():
+            self._cursor.execute("PRAGMA user_version = 1")
+
     def put_blob(self, content: bytes) -> str:
         """Store content once; its sha256 in hex."""
         digest = hashlib.sha256(content).hexdigest()

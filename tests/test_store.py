@@ -162,7 +162,9 @@ async def test_a_lock_held_by_another_process_refuses_without_a_trace(tmp_path: 
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StorageUnavailable, match="locked"):
             await store.append("c", 0, [started()])
+        assert not await store.writable()
         other.close()
+        assert await store.writable()
         await store.append("c", 0, [started()])
 
 
