@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
-from skills.understanding import Understander
 
 from bot.actions import LocalActions
 from bot.bundles import Bundle, BundleStore, PointerWatch
@@ -29,6 +28,7 @@ from bot.runner import Runner, RunnerLimits
 from bot.store import SqlStore
 from retrieval.search import KnowledgeIndex
 from skills.encoder import MINILM, Encoder, EncoderSettings, EncoderSource
+from skills.understanding import Understander
 
 _log = structlog.get_logger("understudy.app")
 ACTIONS = "actions.py"

@@ -65,7 +65,8 @@ class LogWriter:
     """The statements that write. Not thread-safe; everything happens in transactions of its own."""
 
     def __init__(self, connection: Connection, path: Path) -> None:
-        self._connection: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.driver_connection
+        self._connection = driver
         self._path = path
         self._cursor = self._connection.cursor()
 

@@ -31,9 +31,13 @@ Stats = Callable[[], Mapping[str, float]]
 
 def configure_logging(level: str = "info", json: bool = True) -> None:
     """Send structured logs to standard error, one JSON object a line, or in colour for a terminal."""
-    tail: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer()]
+    tail: list[structlog.typing.Processor] = [
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    ]
     if json:
-        tail = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        # Without the values of local variables: those hold what users said, and secrets.
+        plain = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        tail = [structlog.processors.ExceptionRenderer(plain), structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Limits(BaseModel):
     """Limits of the HTTP and WebSocket surface. Sizes are bytes unless the name says characters; times are seconds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     body_bytes: int = Field(default=131_072, ge=1_024)
     """A request body; above it 413."""

@@ -7,7 +7,3 @@
 Every verb that prints a result takes `--json`. Exit codes: 0 done, 1 the answer is no (a test failed, a candidate was
 not promoted, a check found something), 2 something is wrong with the input; the message says what to do.
 """
-
-from bot.cli.main import main
-
-__all__ = ["main"]

@@ -36,7 +36,7 @@ def pressed(text: str, offered: Iterable[Choice]) -> Choice | None:
     """The button that a text presses: by its payload, or by its title typed out."""
     wanted = text.strip()
     for choice in offered:
-        if wanted == choice.payload or wanted.casefold() == choice.title.casefold():
+        if choice.url is None and (wanted == choice.payload or wanted.casefold() == choice.title.casefold()):
             return choice
     return None
 

@@ -52,10 +52,11 @@ class File(Value):
 
 
 class Choice(Value):
-    """One button. `payload` comes back as the next message's text when it is pressed."""
+    """One button. `payload` comes back as the next message's text when it is pressed; `url` opens a page instead."""
 
     title: str
-    payload: str
+    payload: str = ""
+    url: str | None = None
 
 
 class Choices(Value):

@@ -90,16 +90,22 @@ def _card(element: Mapping[str, JsonValue], names: Names) -> Card:
 
     raw = element.get("buttons")
     buttons = [b for b in raw if isinstance(b, dict)] if isinstance(raw, list) else []
-    options = tuple(
-        Choice(title=fill(str(b.get("title", "")), names), payload=fill(str(b.get("payload", "")), names))
-        for b in buttons
-    )
+    options = tuple(_card_choice(button, names) for button in buttons)
     return Card(
         title=text("title"),
         subtitle=text("subtitle"),
         image_url=text("image_url") or None,
         url=text("url") or None,
         options=options,
+    )
+
+
+def _card_choice(button: Mapping[str, JsonValue], names: Names) -> Choice:
+    url = button.get("url")
+    return Choice(
+        title=fill(str(button.get("title", "")), names),
+        payload=fill(str(button.get("payload", "")), names),
+        url=fill(url, names) if isinstance(url, str) else None,
     )
 
 

@@ -153,6 +153,8 @@ def _corrects(at: Route, heard: Events) -> bool:
     """Whether a free text is about an earlier answer rather than the open question: it says little else."""
     found = from_entities(at.understood, at.program)
     spans = [found[fact.name].entity for fact in _corrections(heard)]
+    if spans and at.intent and _is_answer(at):
+        return True
     return any(span is not None and len(span.text) * 4 >= len(at.turn.text.strip()) for span in spans)
 
 

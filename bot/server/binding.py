@@ -92,6 +92,8 @@ async def _read(request: web.Request, limits: Limits) -> bytes:
     if (request.content_length or 0) > limits.body_bytes:
         raise web.HTTPRequestEntityTooLarge(limits.body_bytes, request.content_length or 0)
     try:
+        if request.content.is_eof():  # the usual case: it came with the head
+            return await request.read()
         async with asyncio.timeout(limits.body_seconds):
             return await request.read()
     except TimeoutError:

@@ -17,7 +17,7 @@ Notice = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, m
 class ServerSettings(BaseModel):
     """Where we listen, who may call, and how much."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     host: str = "127.0.0.1"
     port: int = Field(default=5005, ge=0, le=65_535)

@@ -55,7 +55,7 @@ def test_every_kind_of_part() -> None:
         "buttons": [{"title": "{name}", "payload": "/a"}],
         "quick_replies": [{"title": "b", "payload": "/b"}],
         "elements": [
-            {"title": "t", "subtitle": "{name}", "buttons": [{"title": "c", "payload": "/c"}, "odd"]},
+            {"title": "t", "subtitle": "{name}", "buttons": [{"title": "c", "payload": "/c"}, {"url": "/{n}"}, "odd"]},
             {"title": 3, "buttons": "odd", "image_url": "https://x/y.png", "url": "https://x"},
         ],
         "attachment": "https://x/invoice.pdf",
@@ -66,12 +66,12 @@ def test_every_kind_of_part() -> None:
     text, image, card, odd, file, custom, choices = message.parts
     assert isinstance(text, Text) and text.text == "hi Ada"
     assert isinstance(image, Image) and image.url == "https://x/2.png"
-    assert isinstance(card, Card) and card.subtitle == "Ada" and len(card.options) == 1
+    assert isinstance(card, Card) and card.subtitle == "Ada" and card.options[1].url == "/2"
     assert isinstance(odd, Card) and odd.title == "" and odd.url == "https://x"
     assert isinstance(file, File) and file.name == "invoice.pdf"
     assert isinstance(custom, Custom) and custom.data == {"k": ["Ada", {"deep": "2"}, 4]}
     assert isinstance(choices, Choices) and [c.title for c in choices.options] == ["Ada", "b"]
-    assert [c.title for c in message.choices] == ["c", "Ada", "b"]
+    assert [c.title for c in message.choices] == ["c", "", "Ada", "b"]
 
 
 def test_an_attachment_that_is_an_object_is_passed_on() -> None:
