@@ -119,14 +119,6 @@ class SqlStore:
         return gone
 
     async def writable(self) -> bool:
-        """Whether a transaction can be committed now; commits an empty change."""
-        try:
-            await self._submit(lambda: self._opened().touch())
-        except StorageUnavailable:
-            return False
-        return True
-
-    async def writable(self) -> bool:
         """Whether a commit succeeds now; waits behind the commits that are queued."""
         try:
             await self._submit(lambda: self._opened().probe())

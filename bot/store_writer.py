@@ -120,11 +120,6 @@ class LogWriter:
             results.append([one.model_copy(update={"position": first + n}) for n, one in enumerate(item.events)])
         return results
 
-    def touch(self) -> None:
-        """Commit a change that changes nothing, to see whether the file can be written."""
-        with self._refusing(), self._transaction():
-            self._cursor.execute("UPDATE alembic_version SET version_num = version_num")
-
     def probe(self) -> None:
         """Write and commit one byte that means nothing.
 
