@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -157,7 +158,7 @@ def _trained(
 
     steps = math.ceil(len(rows) / options.batch)
     epochs = options.epochs or _usual_epochs(options, steps)
-    with torch.random.fork_rng(devices=[]):
+    with _threads(options), torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network = _network(encoder, kinds, options, len(rows[0].states))
         optimizer, order, done = _optimizer(network, options), random.Random(options.seed), 0
@@ -170,6 +171,20 @@ def _trained(
                 share = _ENCODE_SHARE + (1 - _ENCODE_SHARE) * done / (steps * epochs)
                 progress(share, f"training, epoch {epoch + 1} of {epochs}")
     return network.eval()
+
+
+@contextmanager
+def _threads(options: EntityOptions) -> Iterator[None]:
+    """One thread for a frozen trunk: its operations are small, and threads would mostly wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    if not options.branch_depth:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _usual_epochs(options: EntityOptions, steps: int) -> int:
