@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
 from bot.core.errors import NotFound
@@ -100,12 +100,17 @@ class Events(BaseModel):
     more: bool
 
 
+def _whole(value: object) -> object:
+    """JSON knows one kind of number: 3.0 is the integer 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class Rating(BaseModel):
     """A judgement of the bot's message at `seq`: 1 is good, -1 is bad."""
 
     model_config = ConfigDict(extra="forbid")
 
-    seq: int = Field(strict=True, ge=1, le=2**53)
+    seq: Annotated[int, BeforeValidator(_whole)] = Field(strict=True, ge=1, le=2**53)
     score: float = Field(strict=True, ge=-1, le=1)
     reason: str = Field(default="", strict=True, max_length=500, pattern=r"^[^\x00]*$")
 

@@ -105,8 +105,10 @@ async def test_a_rating_is_recorded_against_the_bots_message(served: Served) -> 
     assert served.gateway.logs[conversation][-1].event == Rated(message="1.1", score=-1, reason="wrong")
 
 
-@pytest.mark.parametrize(("seq", "status"), [(2, 404), (9, 404), (0, 400)])
-async def test_only_a_message_of_the_bot_can_be_rated(served: Served, seq: int, status: int) -> None:
+@pytest.mark.parametrize(
+    ("seq", "status"), [(2, 404), (9, 404), (0, 400), (True, 400), ("3", 400), (3.5, 400), (3.0, 201)]
+)
+async def test_only_a_message_of_the_bot_can_be_rated(served: Served, seq: object, status: int) -> None:
     conversation = await begin(served)
     await post(served, f"{conversation}/messages", text="hi")
     found, _ = await post(served, f"{conversation}/ratings", seq=seq, score=1.0)
