@@ -116,7 +116,8 @@ def encoder_source(choice: EncoderChoice, root: Path) -> EncoderSource:
 
 def load_encoder(settings: Settings, root: Path) -> Encoder:
     """The encoder that the settings choose."""
-    return Encoder.load(encoder_source(settings.encoder, root), EncoderSettings(threads=settings.encoder.threads))
+    options = EncoderSettings(threads=settings.encoder.threads, recent_bytes=settings.encoder.recent_mib << 20)
+    return Encoder.load(encoder_source(settings.encoder, root), options)
 
 
 def model_store(settings: Settings, root: Path) -> BundleStore:

@@ -69,6 +69,8 @@ class EncoderSettings(Section):
     """Digest of `model.safetensors`, 64 hex digits; needed for a folder or a repository."""
     threads: int = Field(default=1, ge=1, le=256)
     """CPU threads of one forward pass."""
+    recent_mib: int = Field(default=32, ge=0, le=65_536)
+    """Memory for the encodings of recent short texts, in MiB: what is said again costs nothing. 0: none."""
 
     @model_validator(mode="after")
     def _pinned(self) -> EncoderSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,16 @@ async def serve_project(root: Path, changes: Mapping[str, Any], started: Callabl
         BotError: the project, its models or its log cannot be used, or the port is taken.
     """
     telemetry = Telemetry()
+    _calm_collector()
     async with open_bot(root, Wiring(observe=telemetry.observe, watch=True)) as bot:
         settings = bot.settings.server.model_copy(update=dict(changes))
         app = build_app(_services(bot), settings, find_channels(settings.limits), telemetry)
         await serve(app, started=started)
+
+
+def _calm_collector() -> None:
+    """Look for garbage cycles less often: a turn makes hundreds of values, and hardly any cycle."""
+    gc.set_threshold(20_000, 20, 50)
 
 
 def _services(bot: Bot) -> Services:

@@ -27,7 +27,9 @@ from bot.store_writer import EVENT, Append, LogWriter, WriterThread
 
 Result = TypeVar("Result")
 
-_READ = select(EVENTS).order_by(EVENTS.c.seq)
+# A conversation that is not in memory is read by the driver: SQLAlchemy would cost ten times as much.
+_READ = f"SELECT {', '.join(column.name for column in EVENTS.c)} FROM events WHERE conversation = ? AND seq > ?"  # noqa: S608
+_IN_ORDER = " ORDER BY seq LIMIT ?"
 _TAIL = select(EVENTS).order_by(EVENTS.c.position)
 
 
@@ -148,8 +150,13 @@ class SqlStore:
 
     async def read(self, conversation: str, after: int = 0, limit: int | None = None) -> Sequence[Recorded]:
         """See `EventStore`."""
-        columns = EVENTS.c
-        return await self._events(_READ.where(columns.conversation == conversation, columns.seq > after).limit(limit))
+        parameters = (conversation, after, -1 if limit is None else limit)
+
+        def read(connection: Connection) -> list[Recorded]:
+            driver: Any = connection.connection.driver_connection
+            return [self._recorded(row) for row in driver.execute(_READ + _IN_ORDER, parameters)]
+
+        return await self._in_reader(read)
 
     async def find(self, conversation: str, key: str) -> Recorded | None:
         """See `EventStore`."""
@@ -202,19 +209,20 @@ class SqlStore:
             raise StorageUnavailable(f"{self.path}: the log is closed")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._readers, work, connection)
-        except sa_exc.DBAPIError as error:
+        except (sa_exc.DBAPIError, sqlite3.Error) as error:
             raise translate(error, self.path) from error
 
-    def _recorded(self, row: Row[Any]) -> Recorded:
+    def _recorded(self, row: Sequence[Any]) -> Recorded:
+        position, conversation, seq, turn, at, _, _, body, _ = row
         if not intact(row):
-            why = f"the event at position {row.position} differs from its checksum; restore a backup of this file"
+            why = f"the event at position {position} differs from its checksum; restore a backup of this file"
             raise IntegrityError(str(self.path), why)
         # The body was validated as an event and the rest are columns of checked type.
         return Recorded.model_construct(
-            conversation=row.conversation,
-            seq=row.seq,
-            turn=row.turn,
-            at=row.at,
-            event=EVENT.validate_json(row.body),
-            position=row.position,
+            conversation=conversation,
+            seq=seq,
+            turn=turn,
+            at=at,
+            event=EVENT.validate_json(body),
+            position=position,
         )

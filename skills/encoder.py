@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from skills import encoder_samples
 from skills.encoder_engine import Engine, Precision, build_float32, build_int8, cached
 from skills.encoder_files import MINILM, EncoderFiles, EncoderSource, find_files
 from skills.encoder_graph import GRAPH_VERSION, LayerRange, Shape
+from skills.encoder_recent import Recent
 
 if TYPE_CHECKING:
     from tokenizers import Encoding as Tokens
@@ -35,6 +37,10 @@ __all__ = ["MINILM", "Encoder", "EncoderSettings", "EncoderSource", "Encoding"]
 Floats = npt.NDArray[np.float32]
 CHARACTERS_PER_TOKEN = 64
 """Text beyond this many characters for each token of the limit is cut before it is tokenised: bounds the cost."""
+_WORTH_A_FORWARD = 96
+"""Tokens below which a batch is not closed for the sake of less padding."""
+_MOST_PADDED = 1.3
+"""How much longer than its shortest text the longest one of a batch may be."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -42,6 +48,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 class EncoderSettings:
     """How to run. `max_tokens` counts [CLS] and [SEP]; `batch_tokens` bounds the padded tokens of one forward.
 
+    `recent_bytes` is how much memory the encodings of recent short texts may take; 0 encodes every text anew.
     `cache` is where the built graph is kept; by default see `skills.encoder_engine.cache_folder`.
     """
 
@@ -50,6 +57,7 @@ class EncoderSettings:
     precision: Precision = "int8"
     batch_tokens: int = 2048
     cache: Path | None = None
+    recent_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,7 @@ class Encoding:
 
 
 class Encoder:
-    """A loaded encoder. `run` may be called from one thread at a time."""
+    """A loaded encoder. `run` may be called from any thread; calls wait for each other."""
 
     name = "encoder"
 
@@ -81,6 +89,8 @@ class Encoder:
         self._words = files["embeddings.word_embeddings.weight"]
         self._positions = _positions(files, settings.max_tokens)
         self._engine = self._load_engine()
+        self._recent = Recent(settings.recent_bytes)
+        self._lock = threading.Lock()
 
     @classmethod
     def load(cls, source: EncoderSource = MINILM, settings: EncoderSettings | None = None) -> Encoder:
@@ -117,12 +127,20 @@ class Encoder:
             InputError: a layer that the encoder does not have.
         """
         self._check_layers(layers)
+        with self._lock:
+            known = {text: self._recent.get(text, layers) for text in texts}
+            fresh = [text for text, encoding in known.items() if encoding is None]
+            done = {text: encoding for text, encoding in known.items() if encoding is not None}
+            for text, encoding in self._encoded(fresh, layers):
+                done[text] = encoding
+                self._recent.put(text, encoding)
+        return [done[text] for text in texts]
+
+    def _encoded(self, texts: Sequence[str], layers: Sequence[int]) -> Iterator[tuple[str, Encoding]]:
         tokens = [self._tokens(text) for text in texts]
-        results: list[Encoding | None] = [None] * len(texts)
         for rows in self._batches([len(item) for item in tokens]):
-            for row, encoding in zip(rows, self._forward([tokens[row] for row in rows], layers), strict=True):
-                results[row] = encoding
-        return [encoding for encoding in results if encoding is not None]
+            found = self._forward([tokens[row] for row in rows], layers)
+            yield from zip((texts[row] for row in rows), found, strict=True)
 
     def vectors(self, texts: Sequence[str]) -> Floats:
         """Unit vectors, float32 (texts, dimension)."""
@@ -160,10 +178,13 @@ class Encoder:
         return self._tokenizer.encode(text)
 
     def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
-        """Rows of similar length together, so that little is padded."""
+        """Rows of similar length together, so that little is padded; but no batch too small to be worth a forward."""
         batch: list[int] = []
         for row in sorted(range(len(lengths)), key=lengths.__getitem__):
-            if batch and (len(batch) + 1) * lengths[row] > self.settings.batch_tokens:
+            full = (len(batch) + 1) * lengths[row] > self.settings.batch_tokens
+            padded = len(batch) * lengths[row] if batch else 0
+            wasteful = padded >= _WORTH_A_FORWARD and lengths[row] > _MOST_PADDED * lengths[batch[0]]
+            if batch and (full or wasteful):
                 yield batch
                 batch = []
             batch.append(row)
@@ -182,8 +203,8 @@ class Encoder:
         vectors = self._pool(states[self.layers], mask)
         return [
             Encoding(
-                vectors[row],
-                {layer: states[layer][row, : lengths[row]] for layer in layers},
+                vectors[row].copy(),
+                {layer: states[layer][row, : lengths[row]].copy() for layer in layers},
                 np.asarray(item.offsets, np.int32),
             )
             for row, item in enumerate(tokens)
