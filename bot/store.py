@@ -154,7 +154,7 @@ class SqlStore:
 
         def read(connection: Connection) -> list[Recorded]:
             driver: Any = connection.connection.driver_connection
-            return [self._recorded(row) for row in driver.execute(_READ + _IN_ORDER, parameters)]
+            return [self._recorded(row) for row in driver.cursor().execute(_READ + _IN_ORDER, parameters).fetchall()]
 
         return await self._in_reader(read)
 
