@@ -18,6 +18,7 @@ from bot.core.program import Program
 from bot.core.protocols import Understanding, Utterance
 from skills.encoder import Encoder, Encoding
 from skills.entities import EntityExtractor
+from skills.gibberish import is_gibberish
 from skills.intent import IntentHead
 from skills.language import LanguageIdentification
 
@@ -91,7 +92,7 @@ class Understander:
                 language=language,
                 supported=language in self.language.languages,
                 intents=ranking,
-                in_scope=in_scope,
+                in_scope=0.0 if is_gibberish(text, encoding.offsets) else in_scope,
                 threshold=self._threshold,
                 entities=spans,
                 bundle=self.bundle,

@@ -210,6 +210,7 @@ def _evaluated(
     skill: Evaluated, data: Path, root: Path, settings: Settings, bundle: str, advance: Advance
 ) -> dict[str, Any]:
     from bot.app import index_folder, load_encoder, model_store
+    from bot.project import load_project
     from retrieval.search import KnowledgeIndex
     from skills.understanding import Understander
     from training import data as rows
@@ -226,7 +227,8 @@ def _evaluated(
     opened = store.open(bundle) if bundle else store.open_current()
     if opened is None:
         raise NotFound(f"no trained models in {store.root}; run: bot train {root}")
-    understander = Understander.load(opened.path, encoder, None, opened.id)
+    program = load_project(root).program if is_project(root) else None
+    understander = Understander.load(opened.path, encoder, program, opened.id)
     if skill is Evaluated.INTENT:
         return judge.evaluate_intent(understander, rows.read_intents(data), told)
     return judge.evaluate_entities(understander, rows.read_slots(data), told)

@@ -1,0 +1,34 @@
+"""Key mashing is no wish. A tokenizer that knows its language breaks real words into few, long pieces, and "asdf qwer"
+into crumbs; a small training set cannot teach an intent head that, so it is a rule.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+_WORD = re.compile(r"[A-Za-z]{3,}")
+_CRUMB = 2.1
+"""Letters per piece at or below which a text is no language. Misspelt and foreign words stay above it."""
+_FEWEST = 5
+"""Letters below which a text is not judged: "thx", "KLM"."""
+_SAMPLE = 40
+"""Words looked at."""
+
+
+def is_gibberish(text: str, offsets: npt.NDArray[np.int32]) -> bool:
+    """Whether every word of a text in Latin letters falls into crumbs.
+
+    `offsets`: int32 (tokens, 2), the character span of each piece, as in `Encoding`.
+    """
+    words = [match.span() for _, match in zip(range(_SAMPLE), _WORD.finditer(text), strict=False)]
+    if not words or re.search(r"[^\x00-\x7f]", text):
+        return False
+    starts = offsets[:, 0][offsets[:, 1] > offsets[:, 0]]
+    pieces = [int(np.count_nonzero((starts >= start) & (starts < end))) for start, end in words]
+    letters = sum(end - start for start, end in words)
+    if min(pieces) < 2 or letters < _FEWEST:  # a word that the tokenizer knows whole, or an abbreviation
+        return False
+    return letters / sum(pieces) <= _CRUMB
