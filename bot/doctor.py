@@ -163,7 +163,7 @@ def _log(project: Project) -> Finding:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as database:
             mode = database.execute("PRAGMA journal_mode").fetchone()[0]
             fault = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-            events = database.execute("SELECT max(position) FROM event").fetchone()[0] or 0
+            events = database.execute("SELECT max(position) FROM events").fetchone()[0] or 0
     except sqlite3.Error as error:
         return Finding("log", "error", f"{path}: {error}", "restore it from a backup")
     if fault != "ok" or mode != "wal":

@@ -52,7 +52,7 @@ def _bundles(project: Path) -> BundleStore:
 
 @models.command("list")
 def list_models(project: Project = HERE, json: Json = False) -> None:
-    """All bundles, the newest last."""
+    """All bundles, the newest first."""
     listed = _bundles(project).list()
     if json:
         as_json({"bundles": listed})

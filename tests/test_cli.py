@@ -1,0 +1,241 @@
+"""The command line from an empty folder to a served bot, with real models. One small project serves all tests."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.cli.main import main
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run of the command line gave."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def bot(*arguments: object) -> Ran:
+    """Run the command line in a process of its own, as a user does."""
+    command = [sys.executable, "-c", "from bot.cli.main import main; main()", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    return Ran(done.returncode, done.stdout, " ".join(done.stderr.split()))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("bots") / "my-bot"
+    assert bot("init", root, "--template", "empty").code == 0
+    assert bot("ingest", "-p", root).code == 0
+    ran = bot("train", root, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["promoted"] and ran.json["verdict"]["integrity"]["passed"]
+    return root
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copytree(trained, tmp_path / "bot"))
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["bot", "--help"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    out = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert "bot init my-bot" in out
+    for verb in ("init", "ingest", "train", "chat", "serve", "parse", "test", "eval", "import", "replay", "doctor"):
+        assert f"  {verb}" in out
+
+
+def test_mistakes_are_answered_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    full, nothing = bot("init", tmp_path), bot("train", tmp_path / "none")
+    assert (full.code, nothing.code) == (2, 2)
+    assert "not an empty folder" in full.err and "bot init" in nothing.err
+    assert "Traceback" not in full.err + nothing.err
+
+
+def test_a_bot_without_models_says_how_to_get_them(tmp_path: Path) -> None:
+    bot("init", tmp_path / "b", "--template", "empty")
+    ran = bot("chat", tmp_path / "b")
+    assert ran.code == 2 and "run: bot train" in ran.err
+
+
+def test_the_projects_own_test_conversations_pass(trained: Path) -> None:
+    ran = bot("test", trained)
+    assert ran.code == 0, ran.out
+    assert "3 passed, 0 failed" in ran.out
+
+
+def test_a_failing_conversation_is_shown_with_what_was_said(project: Path) -> None:
+    wrong = "test_cases:\n- test_case: wrong\n  steps:\n  - user: hello\n    assertions: [{flow_started: goodbye}]\n"
+    (project / "tests" / "wrong.yml").write_text(wrong)
+    ran = bot("test", project, "--only", "wrong", "--json")
+    assert ran.code == 1
+    (failed,) = ran.json["failed"]
+    assert "found greet" in failed["failures"][0] and "tests/wrong.yml:4" in failed["failures"][0]
+
+
+def test_a_script_is_played_with_the_time_of_each_stage(trained: Path) -> None:
+    ran = bot("chat", trained, "--script", trained / "tests" / "first.yml", "--trace")
+    assert ran.code == 0
+    assert "4 of 4 answers as expected" in ran.out
+    assert all(stage in ran.out for stage in ("ack", "understand", "retrieve", "commit"))
+    assert "source: When are we open?" in ran.out
+
+
+def test_parse_shows_intent_and_entities(trained: Path) -> None:
+    found = bot("parse", "put kim@example.net on your mailing list please", "-p", trained, "--json").json
+    assert found["intents"][0]["name"] == "newsletter"
+    assert [entity["value"] for entity in found["entities"]] == ["kim@example.net"]
+
+
+def test_eval_measures_and_writes_a_report(trained: Path, tmp_path: Path) -> None:
+    pairs = [("hello there", "greet"), ("bye bye", "goodbye")]
+    rows = [json.dumps({"text": text, "intent": intent, "lang": "en"}) for text, intent in pairs]
+    data, page = tmp_path / "rows.jsonl", tmp_path / "r.html"
+    data.write_text("\n".join(rows) + "\n")
+    found = bot("eval", "intent", "--data", data, "-p", trained, "--report", page, "--json")
+    assert found.json["metrics"]["accuracy"]["n"] == 2
+    assert "<svg" in page.read_text()
+
+
+def test_bad_rows_are_named(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"text": "hi"}\n')
+    ran = bot("eval", "intent", "--data", tmp_path / "rows.jsonl", "-p", trained)
+    assert ran.code == 2 and "rows.jsonl:1" in ran.err and "intent" in ran.err
+
+
+def test_logs_are_imported_once_then_read_exported_and_erased(project: Path, tmp_path: Path) -> None:
+    talk = {
+        "id": "c1", "channel": "web", "started_at": "2026-03-01T10:00:00Z",
+        "turns": [
+            {"speaker": "user", "text": "canary words", "at": "2026-03-01T10:00:00Z", "intent": "greet"},
+            {"speaker": "bot", "text": "Hello!", "at": "2026-03-01T10:00:01Z", "rating": 1},
+        ],
+        "outcome": "resolved",
+    }  # fmt: skip
+    (tmp_path / "log.jsonl").write_text(json.dumps(talk) + "\n")
+    assert bot("import", tmp_path / "log.jsonl", "-p", project, "--json").json["written"] == 1
+    assert bot("import", tmp_path / "log.jsonl", "-p", project, "--json").json["known"] == 1
+    assert "USER  canary words" in bot("replay", "c1", "-p", project).out
+    lines = bot("export", "c1", "-p", project).out.splitlines()
+    assert json.loads(lines[0])["event"]["kind"] == "started"
+    assert bot("erase", "c1", "-p", project, "--yes").code == 0
+    state = project / ".bot"
+    assert not any(b"canary words" in path.read_bytes() for path in state.glob("log.db*"))
+
+
+def test_doctor_finds_nothing_then_names_the_spoilt_file(project: Path) -> None:
+    healthy = bot("doctor", project, "--json")
+    assert healthy.code == 0, healthy.out
+    spoilt = spoil(project)
+    ran, chat = bot("doctor", project), bot("chat", project)
+    assert ran.code == 1 and spoilt.name in ran.out
+    assert chat.code != 0 and spoilt.name in chat.err
+
+
+def spoil(project: Path) -> Path:
+    """Flip one byte of the intent head in use."""
+    store = project / ".bot" / "models"
+    target = store / (store / "CURRENT").read_text().strip() / "intent" / "intent.safetensors"
+    content = bytearray(target.read_bytes())
+    content[-5] ^= 1
+    target.write_bytes(content)
+    return target
+
+
+def test_models_are_listed_promoted_and_rolled_back(project: Path) -> None:
+    bot("train", project, "--seed", "1", "--keep")
+    listed = bot("models", "list", "-p", project, "--json").json["bundles"]
+    assert [item["current"] for item in listed] == [False, True]
+    assert bot("models", "promote", listed[0]["id"], "-p", project).code == 0
+    assert listed[1]["id"] in bot("models", "rollback", "-p", project).out
+
+
+class Server:
+    """A served bot."""
+
+    def __init__(self, project: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        command = [sys.executable, "-c", "from bot.cli.main import main; main()", "serve", str(project)]
+        self.process = subprocess.Popen([*command, "--port", str(self.port)], stderr=subprocess.PIPE, text=True)
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            return json.loads(answer.read())
+
+    def say(self, text: str) -> str:
+        body = json.dumps({"sender": "s", "message": text}).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/webhooks/rest/webhook", data=body)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return " ".join(message.get("text", "") for message in json.loads(answer.read()))
+
+    def wait(self, what: Any, seconds: float = 30.0) -> Any:
+        """Until `what` gives something true."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                found = what()
+                if found:
+                    return found
+            except OSError:
+                assert self.process.poll() is None
+            time.sleep(0.1)
+        raise AssertionError("it did not happen in time")
+
+
+@pytest.fixture
+def server(project: Path) -> Iterator[Server]:
+    served = Server(project)
+    served.wait(lambda: served.get("/readyz")["ready"])
+    yield served
+    served.process.send_signal(signal.SIGTERM)
+    assert served.process.stderr is not None
+    served.process.communicate(timeout=15)
+    assert served.process.returncode == 0
+
+
+def in_use(server: Server) -> str:
+    return str(server.get("/api/v1/admin/models")["bundle"])
+
+
+def test_a_running_server_swaps_to_a_new_bundle_and_refuses_a_spoilt_one(server: Server, project: Path) -> None:
+    assert "assistant" in server.say("hello")
+    first = in_use(server)
+    bot("train", project, "--seed", "2", "--keep")
+    second = bot("models", "list", "-p", project, "--json").json["bundles"][0]["id"]
+    bot("models", "promote", second, "-p", project)
+    server.wait(lambda: in_use(server) == second)
+    assert "assistant" in server.say("hello")
+    bot("models", "promote", first, "-p", project)
+    server.wait(lambda: in_use(server) == first)
+    (project / ".bot" / "models" / second / "intent" / "intent.json").write_text("{}")
+    (project / ".bot" / "models" / "CURRENT").write_text(second)
+    time.sleep(2.5)
+    assert in_use(server) == first
+    assert "assistant" in server.say("hello")
