@@ -35,7 +35,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 install: $(VENV)/.installed  ## the bot command in .venv/bin
 
 demo: install
-	@$(BIN)/bot ingest $(SHOP)
+	@$(BIN)/bot ingest -p $(SHOP)
 	@$(BIN)/bot train $(SHOP)
 	@$(BIN)/bot chat $(SHOP) --script $(SHOP)/demo.yml --trace
 
