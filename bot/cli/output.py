@@ -17,8 +17,8 @@ from rich.table import Table
 
 from bot.core.errors import InputError
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+console = Console(highlight=False, emoji=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 Advance = Callable[[str, float], None]
 """Told a stage's name and how much of it is done, 0 to 1."""
 
