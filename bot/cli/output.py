@@ -19,6 +19,8 @@ from bot.core.errors import InputError
 
 console = Console(highlight=False, emoji=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+_WHOLE = ("bundle", "made", "measure", "skill")
+"""Columns of a table that are not broken into lines."""
 Advance = Callable[[str, float], None]
 """Told a stage's name and how much of it is done, 0 to 1."""
 
@@ -46,7 +48,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     drawn = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for position, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[position], int | float) for row in rows)
-        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=column in _WHOLE)
     for row in rows:
         drawn.add_row(*(f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row))
     console.print(drawn)
