@@ -158,7 +158,7 @@ def _trained(
 
     steps = math.ceil(len(rows) / options.batch)
     epochs = options.epochs or _usual_epochs(options, steps)
-    with _threads(options), torch.random.fork_rng(devices=[]):
+    with _one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network = _network(encoder, kinds, options, len(rows[0].states))
         optimizer, order, done = _optimizer(network, options), random.Random(options.seed), 0
@@ -174,13 +174,12 @@ def _trained(
 
 
 @contextmanager
-def _threads(options: EntityOptions) -> Iterator[None]:
-    """One thread for a frozen trunk: its operations are small, and threads would mostly wait for each other."""
+def _one_thread() -> Iterator[None]:
+    """Operations are small: more threads mostly wait for each other, and on a busy machine take ten times as long."""
     import torch
 
     before = torch.get_num_threads()
-    if not options.branch_depth:
-        torch.set_num_threads(1)
+    torch.set_num_threads(1)
     try:
         yield
     finally:
