@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,7 +67,8 @@ class Manager:
         self._performer = Performer(decide, clock, observe, self.limits.deadlines)
         self._followers = Followers(store, self.limits.followed)
         self._boxes: OrderedDict[str, Mailbox] = OrderedDict()
-        self._loading: dict[str, asyncio.Task[Mailbox]] = {}
+        self._loading: dict[str, asyncio.Task[None]] = {}
+        self._awaited: Counter[str] = Counter()
         self._revivals: dict[str, int] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
@@ -216,16 +217,22 @@ class Manager:
     # Mailboxes
 
     async def _open(self, conversation: str) -> Mailbox:
-        """The live mailbox of a conversation, read from the log if need be."""
-        box = self._boxes.get(conversation)
-        if box is not None:
-            self._boxes.move_to_end(conversation)
-            return box
-        if conversation not in self._loading:
-            self._loading[conversation] = asyncio.create_task(self._load(conversation))
-        return await asyncio.shield(self._loading[conversation])
+        """The live mailbox of a conversation, read from the log if need be.
 
-    async def _load(self, conversation: str) -> Mailbox:
+        While somebody waits for it, it is not forgotten to make room: two mailboxes of a conversation would contradict.
+        """
+        while (box := self._boxes.get(conversation)) is None:
+            self._awaited[conversation] += 1
+            try:
+                if conversation not in self._loading:
+                    self._loading[conversation] = asyncio.create_task(self._load(conversation))
+                await asyncio.shield(self._loading[conversation])
+            finally:
+                self._awaited -= Counter([conversation])
+        self._boxes.move_to_end(conversation)
+        return box
+
+    async def _load(self, conversation: str) -> None:
         box = Mailbox(conversation, self._store, self._followers.publish)
         box.on_death = self._died
         try:
@@ -235,13 +242,13 @@ class Manager:
         self._boxes[conversation] = box
         self._forget_idle()
         self._wake(box)
-        return box
 
     def _forget_idle(self) -> None:
         """Keep the cache to its size; those at work stay."""
         surplus = len(self._boxes) - self.limits.cached
         if surplus > 0:
-            for box in [box for box in self._boxes.values() if box.idle][:surplus]:
+            free = [box for box in self._boxes.values() if box.idle and box.state.id not in self._awaited]
+            for box in free[:surplus]:
                 del self._boxes[box.state.id]
 
     def _wake(self, box: Mailbox) -> None:
