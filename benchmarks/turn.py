@@ -3,9 +3,9 @@
     python benchmarks/turn.py [--turns 500] [--project examples/shop]
 
 Trains the project if it has no models, serves it pinned to core 0 with full durability, and drives it from core 1 with
-the REST clients of the shared bench folder (chat_load.py, growth.py; UNDERSTUDY_BENCH names another place). Prints one
-JSON object and a Markdown table. Every text is sent once: customers rarely repeat themselves word for word, and a cache
-would flatter us.
+the REST clients of the shared bench folder (chat_load.py, growth.py; UNDERSTUDY_BENCH names another place). Twice: with
+the client's own five texts, and with customer messages of which no two are the same, because the server remembers the
+encodings of recent short texts. Prints one JSON object and Markdown tables.
 """
 
 from __future__ import annotations
@@ -45,8 +45,6 @@ def run(tool: str, project: Path, work: Path, *options: str) -> dict[str, object
         server,
         "--spawn-log",
         str(work / "server.log"),
-        "--texts",
-        str(work / "texts.txt"),
         *options,
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -77,10 +75,12 @@ def main() -> None:
         work = Path(folder)
         project = prepared(args.project.resolve(), work)
         texts(project, work / "texts.txt")
-        load = run("chat_load.py", project, work, "--turns", str(args.turns))
+        few = run("chat_load.py", project, work, "--turns", str(args.turns))
+        many = run("chat_load.py", project, work, "--turns", str(args.turns), "--texts", str(work / "texts.txt"))
         grown = run("growth.py", project, work, "--turns", str(args.growth)) if args.growth else {}
-    report = {"machine": machine(), "date": datetime.now(UTC).date().isoformat(), "load": load, "growth": grown}
-    sys.stdout.write(json.dumps(report) + "\n" + table(load, grown))
+    report = {"machine": machine(), "date": datetime.now(UTC).date().isoformat(), "few": few, "many": many}
+    sys.stdout.write(json.dumps({**report, "growth": grown}) + "\nFive texts again and again\n" + table(few, grown))
+    sys.stdout.write("\nNo text twice\n" + table(many, {}))
 
 
 def machine() -> str:

@@ -13,6 +13,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from bot.core import policy
@@ -247,9 +248,10 @@ class Manager:
         """Keep the cache to its size; those at work stay."""
         surplus = len(self._boxes) - self.limits.cached
         if surplus > 0:
-            free = [box for box in self._boxes.values() if box.idle and box.state.id not in self._awaited]
-            for box in free[:surplus]:
-                del self._boxes[box.state.id]
+            # The longest unused first, and no look at the others: this is done for every new conversation.
+            free = (name for name, box in self._boxes.items() if box.idle and name not in self._awaited)
+            for name in list(islice(free, surplus)):
+                del self._boxes[name]
 
     def _wake(self, box: Mailbox) -> None:
         """See to it that a worker goes on where the facts end."""

@@ -35,8 +35,8 @@ _SHOWN = 10
 
 
 def read_intents(path: Path) -> tuple[IntentExample, ...]:
-    """Rows `{"text","intent","lang"}`. Raises InputError with the place of each bad row."""
-    return _read(path, lambda row, where: IntentExample(_text(row, "text"), _text(row, "intent"), _lang(row), where))
+    """Rows `{"text","intent","lang"}`; rows with tags are taken too. Raises InputError with the place of bad rows."""
+    return _read(path, _intent_row)
 
 
 def read_slots(path: Path) -> tuple[SlotExample, ...]:
@@ -179,6 +179,11 @@ def _object(line: bytes) -> Fields:
     if not isinstance(value, dict):
         raise InputError(f"expected a JSON object, found {_kind(value)}")
     return value
+
+
+def _intent_row(row: Fields, where: str) -> IntentExample:
+    text = _text(row, "text") if "tokens" not in row else " ".join(_strings(row, "tokens"))
+    return IntentExample(text, _text(row, "intent"), _lang(row), where)
 
 
 def _slot_row(row: Fields, where: str) -> SlotExample:
