@@ -1,7 +1,7 @@
 # Everything from a bare Debian, Ubuntu or macOS machine with Python 3.11 or newer.
 #
 #   make demo    install, train the demo shop, ask it twelve questions, chat with it
-#   make test    install what the tests need, then style, types and every test
+#   make test    install what the tests need (nothing but Python packages), then style, types and every test
 #   make check   style, types and the fast tests only
 #
 # On Linux, PyPI's torch brings several GB of CUDA libraries. For the CPU build:
@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 SHOP := examples/shop
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check fast slow style types system clean
+.PHONY: help install demo test check fast slow style types clean
 
 help:
 	@sed -n '3,5s/^# *//p' Makefile
@@ -39,10 +39,7 @@ demo: install
 	@$(BIN)/bot train $(SHOP)
 	@$(BIN)/bot chat $(SHOP) --script $(SHOP)/demo.yml --trace
 
-system:
-	@sh tests/system.sh
-
-test: $(VENV)/.installed-test system style types
+test: $(VENV)/.installed-test style types
 	@$(BIN)/python -m pytest -q -m "not slow" --durations=10 --cov --cov-report=
 	@$(BIN)/python -m pytest -q -m slow --durations=10 --cov --cov-append --cov-report=
 	@$(BIN)/python -m coverage report --include='bot/core/*' --fail-under=100
