@@ -40,10 +40,8 @@ demo: install
 	@$(BIN)/bot chat $(SHOP) --script $(SHOP)/demo.yml --trace
 
 test: $(VENV)/.installed-test style types
-	@$(BIN)/python -m pytest -q -m "not slow" --durations=10 --cov --cov-report=
-	@$(BIN)/python -m pytest -q -m slow --durations=10 --cov --cov-append --cov-report=
-	@$(BIN)/python -m coverage report --include='bot/core/*' --fail-under=100
-	@$(BIN)/python -m coverage report --skip-covered --sort=cover | tail -25
+	@$(BIN)/python -m pytest -q -m "not slow" --durations=5 --cov=bot/core --cov-branch --cov-report=term --cov-fail-under=100
+	@$(BIN)/python -m pytest -q -m slow --durations=10
 
 check: $(VENV)/.installed-test style types fast
 

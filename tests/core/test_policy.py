@@ -402,3 +402,10 @@ def test_slots_of_no_flow_are_heard_by_the_way_and_not_set_twice() -> None:
     assert talk.conversation.slots["city"] == "Delft"
     talk.say("hi from Delft", "greet", entities=[entity("city", "Delft")])
     assert sum(isinstance(r.event, ev.SlotSet) and r.event.name == "city" for r in talk.log) == 1
+
+
+def test_a_reply_that_names_an_earlier_value_corrects_it_however_long_it_is() -> None:
+    talk = shop()
+    talk.say("change", "change_address", entities=[entity("order_id", "11111")])
+    words = "well no, what I really meant to say is the order with 48213"
+    assert talk.say(words, "inform", entities=[entity("order_id", "48213", 54)]) == "corrected | which city?"
