@@ -130,15 +130,14 @@ def index_folder(settings: Settings, root: Path) -> Path:
     return settings.state_folder(root) / "index"
 
 
-def load_models(root: Path, encoder: Encoder) -> Loaded:
-    """Read the project, verify and load the current bundle and index.
+def load_models(project: Project, encoder: Encoder) -> Loaded:
+    """Verify and load the project's current bundle and index.
 
     Raises:
         NotFound: nothing has been trained yet.
         IntegrityError: a file differs from its manifest; names it.
-        ProjectError, SettingsError: the project is wrong.
     """
-    project = load_project(root)
+    root = project.root
     bundle = model_store(project.settings, root).open_current()
     if bundle is None:
         raise NotFound(f"no trained models in {project.settings.state_folder(root)}; run: bot train {root}")
@@ -176,9 +175,10 @@ async def open_bot(root: Path, wiring: Wiring | None = None) -> AsyncIterator[Bo
         BotError: see `load_models`; also when the log cannot be opened safely.
     """
     wiring = wiring or Wiring()
-    settings = load_project(root).settings
+    project = load_project(root)
+    settings = project.settings
     encoder = load_encoder(settings, root)
-    loaded = load_models(root, encoder)
+    loaded = load_models(project, encoder)
     path = wiring.log or settings.log_file(root)
     path.parent.mkdir(parents=True, exist_ok=True)
     async with SqlStore(path) as store:
@@ -224,7 +224,7 @@ async def _watch(bot: Bot) -> None:
             found = _content(index)
             if changed or found != seen:
                 seen = found
-                bot.swap(await asyncio.to_thread(load_models, bot.root, bot.encoder))
+                bot.swap(await asyncio.to_thread(lambda: load_models(load_project(bot.root), bot.encoder)))
         except BotError as error:
             _log.error("the new models are not used; the old ones go on serving", reason=str(error))
 

@@ -156,7 +156,8 @@ def parse(
     from bot.project import load_project
 
     root = project_folder(project)
-    loaded = load_models(root, load_encoder(load_project(root).settings, root))
+    found = load_project(root)
+    loaded = load_models(found, load_encoder(found.settings, root))
     try:
         understood = asyncio.run(_understand(loaded, text))
     finally:
