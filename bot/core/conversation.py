@@ -111,7 +111,7 @@ def evolve(conversation: Conversation, recorded: ev.Recorded) -> Conversation:
     why = _objection(conversation, recorded)
     if why:
         raise IllegalHistory(recorded.event.kind, recorded.conversation, recorded.seq, why)
-    return _apply(conversation._replace(seq=recorded.seq, at=recorded.at), recorded)
+    return _apply(conversation, recorded)._replace(seq=recorded.seq, at=recorded.at)
 
 
 def fold(conversation: str, history: Iterable[ev.Recorded]) -> Conversation:
@@ -122,19 +122,21 @@ def fold(conversation: str, history: Iterable[ev.Recorded]) -> Conversation:
     return state
 
 
-_OF_A_TURN = (ev.Transcribed, ev.Understood, ev.Predicted, ev.Retrieved, ev.Settled)
+# Events are told apart by their kind: a comparison of words, where `isinstance` on a model is a call of Python code for
+# every class that it is not.
+_OF_A_TURN = frozenset(("transcribed", "understood", "predicted", "retrieved", "settled"))
 
 
 def _objection(state: Conversation, recorded: ev.Recorded) -> str:
     """Why the event cannot follow, or "" when it can."""
-    event = recorded.event
+    kind = recorded.event.kind
     if recorded.conversation != state.id:
         return f"it was offered to conversation {state.id!r}"
-    if isinstance(event, ev.Erased) and recorded.seq > state.seq:
+    if kind == "erased" and recorded.seq > state.seq:
         return ""  # what the tombstone replaces can no longer be read
     if recorded.seq != state.seq + 1:
         return f"event {state.seq + 1} was expected next"
-    if isinstance(event, ev.Started):
+    if kind == "started":
         return "" if state.status in ("new", "erased") else "the conversation has started already"
     if state.status in ("new", "erased"):
         return "the conversation has not started"
@@ -143,57 +145,58 @@ def _objection(state: Conversation, recorded: ev.Recorded) -> str:
 
 def _turn_objection(state: Conversation, recorded: ev.Recorded) -> str:
     event, turn = recorded.event, state.current
-    if isinstance(event, ev.Received) and recorded.turn != state.turn + 1:
-        return f"turn {state.turn + 1} was expected, found {recorded.turn}"
-    if isinstance(event, _OF_A_TURN) and (turn is None or turn.number != recorded.turn):
+    if event.kind == "received":
+        return "" if recorded.turn == state.turn + 1 else f"turn {state.turn + 1} was expected, found {recorded.turn}"
+    if event.kind in _OF_A_TURN and (turn is None or turn.number != recorded.turn):
         return f"turn {recorded.turn} is not open"
-    if isinstance(event, ev.FlowLeft | ev.Asked) and (state.top is None or state.top.flow != event.flow):
-        return f"flow {event.flow!r} is not on top of the stack"
-    if isinstance(event, ev.Settled) and event.outcome != "unanswered" and turn is not None and not turn.replies:
+    if event.kind == "flow_left" or event.kind == "asked":
+        return "" if state.top and state.top.flow == event.flow else f"flow {event.flow!r} is not on top of the stack"
+    if event.kind == "settled" and event.outcome != "unanswered" and turn is not None and not turn.replies:
         return "the turn has shown the user nothing"
-    if isinstance(event, ev.Corrected) and not 1 <= event.target <= state.turn:
+    if event.kind == "corrected" and not 1 <= event.target <= state.turn:
         return f"turn {event.target} has not happened"
     return ""
 
 
 def _apply(state: Conversation, recorded: ev.Recorded) -> Conversation:
-    match recorded.event:
-        case ev.Started() as event:
+    event = recorded.event
+    match event.kind:
+        case "started":
             return state._replace(status="active", channel=event.channel, sender=event.sender)
-        case ev.Received() as event:
+        case "received":
             return _receive(state, Turn(recorded.turn, event.key, event.message, event.message.text))
-        case ev.Settled():
+        case "settled":
             return _settle(state)
-        case ev.HandedOff() as event:
+        case "handed_off":
             return _in_turn(_done(state._replace(status="handed_off"), event.step), handed_off=True)
-        case ev.Resumed():
+        case "resumed":
             return state._replace(status="active")
-        case ev.Ended():
+        case "ended":
             return state._replace(status="ended", stack=(), slots={}, doubt=None, last_flow=None)
-        case ev.Erased():
-            return Conversation(id=state.id, seq=state.seq, turn=recorded.turn, at=state.at, status="erased")
-        case ev.FlowEntered() | ev.FlowLeft() | ev.SlotSet() | ev.Asked() | ev.ActionRan() as event:
+        case "erased":
+            return Conversation(id=state.id, turn=recorded.turn, status="erased")
+        case "flow_entered" | "flow_left" | "slot_set" | "asked" | "action_ran":
             return _in_flow(state, event)
-        case event:
+        case _:
             return _of_turn(state, event)
 
 
 def _of_turn(state: Conversation, event: ev.Event) -> Conversation:
-    match event:
-        case ev.Transcribed():
+    match event.kind:
+        case "transcribed":
             return _in_turn(state, text=event.text)
-        case ev.Understood():
+        case "understood":
             return _in_turn(state, understood=event)
-        case ev.Predicted():
+        case "predicted":
             missed = event.action in ("no_answer", "rephrase", "stay")
             return _in_turn(state._replace(misses=state.misses + 1 if missed else 0, doubt=None), predicted=event)
-        case ev.Retrieved():
+        case "retrieved":
             return _in_turn(state, retrieved=event)
-        case ev.Failed():
+        case "failed":
             return _in_turn(state, failed=event)
-        case ev.Replied():
+        case "replied":
             return _reply(state, event)
-        case _:  # Delivered, Interrupted, Rated, Corrected: facts for others
+        case _:  # delivered, interrupted, rated, corrected: facts for others
             return state
 
 
@@ -248,17 +251,17 @@ _FlowEvent = ev.FlowEntered | ev.FlowLeft | ev.SlotSet | ev.Asked | ev.ActionRan
 
 
 def _in_flow(state: Conversation, event: _FlowEvent) -> Conversation:
-    match event:
-        case ev.FlowEntered():
+    match event.kind:
+        case "flow_entered":
             state = _done(state, event.step)
             return state._replace(stack=(*state.stack, Frame(event.flow)))
-        case ev.FlowLeft():
+        case "flow_left":
             last = event.flow if event.reason == "completed" else state.last_flow
             return _in_turn(state._replace(stack=state.stack[:-1], last_flow=last), left=True)
-        case ev.Asked():
+        case "asked":
             state = _on_top(state, step=event.step, slot=event.slot, attempts=event.attempt)
             return _in_turn(state, asked=True)
-        case ev.ActionRan():
+        case "action_ran":
             return _in_turn(_done(state, event.step), action_error=event.error)
         case _:
             return _set_slot(state, event)
