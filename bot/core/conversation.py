@@ -15,6 +15,8 @@ from pydantic import JsonValue
 from bot.core import events as ev
 from bot.core.errors import IllegalHistory
 from bot.core.messages import Choice, Message
+from bot.core.script import NLU_FALLBACK
+from bot.core.track import Said, Track, after, received, settled
 
 Status = Literal["new", "active", "handed_off", "ended", "erased"]
 HISTORY = 6
@@ -71,7 +73,8 @@ class Conversation(NamedTuple):
 
     `waiting` are received messages whose turn has not begun. `offered` are the buttons of the latest turn that had any
     (`offered_in`): only these are obeyed when they come back. `history` holds the latest (speaker, text) pairs.
-    `misses` counts the turns in a row that found no answer. `last_flow` is the flow completed last.
+    `misses` counts the turns in a row that found no answer. `last_flow` is the flow completed last. `track` is for bots
+    with rules, stories or forms.
     """
 
     id: str
@@ -91,6 +94,7 @@ class Conversation(NamedTuple):
     history: tuple[tuple[str, str], ...] = ()
     misses: int = 0
     last_flow: str | None = None
+    track: Track = Track()
 
     @property
     def top(self) -> Frame | None:
@@ -164,7 +168,9 @@ def _apply(state: Conversation, recorded: ev.Recorded) -> Conversation:
         case "started":
             return state._replace(status="active", channel=event.channel, sender=event.sender)
         case "received":
-            return _receive(state, Turn(recorded.turn, event.key, event.message, event.message.text))
+            return _receive(
+                state, Turn(recorded.turn, event.key, event.message, event.message.text), recorded.at - state.at
+            )
         case "settled":
             return _settle(state)
         case "handed_off":
@@ -187,6 +193,8 @@ def _of_turn(state: Conversation, event: ev.Event) -> Conversation:
             return _in_turn(state, text=event.text)
         case "understood":
             return _in_turn(state, understood=event)
+        case "predicted" if event.policy:
+            return _of_script(state, event)
         case "predicted":
             missed = event.action in ("no_answer", "rephrase", "stay")
             return _in_turn(state._replace(misses=state.misses + 1 if missed else 0, doubt=None), predicted=event)
@@ -196,8 +204,24 @@ def _of_turn(state: Conversation, event: ev.Event) -> Conversation:
             return _in_turn(state, failed=event)
         case "replied":
             return _reply(state, event)
-        case _:  # delivered, interrupted, rated, corrected: facts for others
+        case "delivered" | "interrupted" | "rated" | "corrected":  # facts for others
             return state
+        case _:
+            return _of_script(state, event)
+
+
+def _of_script(state: Conversation, event: ev.Event) -> Conversation:
+    track, slots = after(state.track, state.slots, event, said(state.current) if event.kind == "extracted" else None)
+    return state._replace(track=track, slots=slots)
+
+
+def said(turn: Turn | None) -> Said | None:
+    """A turn's message as policies see it: the best intent up to a slash, `nlu_fallback` if none fits."""
+    if turn is None or turn.understood is None:
+        return None
+    found = turn.understood
+    name = found.intents[0].name if found.accepted else NLU_FALLBACK
+    return Said(name.partition("/")[0], turn.text, found.entities)
 
 
 def _in_turn(state: Conversation, **changes: Any) -> Conversation:
@@ -208,15 +232,20 @@ def _remember(state: Conversation, speaker: str, text: str) -> Conversation:
     return state._replace(history=(*state.history, (speaker, text))[-HISTORY:])
 
 
-def _receive(state: Conversation, turn: Turn) -> Conversation:
+def _receive(state: Conversation, turn: Turn, idle: float) -> Conversation:
     status: Status = "active" if state.status == "ended" else state.status
     state = state._replace(turn=turn.number, status=status)
     if state.current is not None:
         return state._replace(waiting=(*state.waiting, turn))
+    if state.track.begun:
+        state = state._replace(track=received(state.track, idle))
     return _remember(state._replace(current=turn), "user", turn.text)
 
 
 def _settle(state: Conversation) -> Conversation:
+    if state.track.begun:
+        track = settled(state.track, state.slots)
+        state = state._replace(track=received(track, 0.0) if state.waiting else track)
     if not state.waiting:
         return state._replace(current=None)
     turn, *rest = state.waiting
@@ -262,6 +291,7 @@ def _in_flow(state: Conversation, event: _FlowEvent) -> Conversation:
             state = _on_top(state, step=event.step, slot=event.slot, attempts=event.attempt)
             return _in_turn(state, asked=True)
         case "action_ran":
+            state = _of_script(state, event) if state.track.begun else state
             return _in_turn(_done(state, event.step), action_error=event.error)
         case _:
             return _set_slot(state, event)
@@ -269,6 +299,8 @@ def _in_flow(state: Conversation, event: _FlowEvent) -> Conversation:
 
 def _set_slot(state: Conversation, event: ev.SlotSet) -> Conversation:
     state = state._replace(slots={**state.slots, event.name: event.value})
+    if state.track.heard:
+        state = state._replace(track=state.track._replace(filled=(*state.track.filled, event.name)))
     frame = state.top
     if frame is None or event.source == "reset":
         return state

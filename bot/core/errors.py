@@ -14,8 +14,9 @@
     ├── IllegalHistory       facts that cannot follow one another
     ├── Conflict             somebody else appended to the conversation first
     ├── IntegrityError       a stored file is not what its manifest says
-    └── SkillError           a skill failed, hung or was cancelled
-        └── DeadlineExceeded
+    ├── SkillError           a skill failed, hung or was cancelled
+    │   └── DeadlineExceeded
+    └── Rejected             a custom action does not want to run now; another may
 
 A message says what was expected, what was found and what to do next. `code` is for machines and never changes.
 """
@@ -140,3 +141,13 @@ class DeadlineExceeded(SkillError):
     """The skill did not answer in time."""
 
     code = "deadline_exceeded"
+
+
+class Rejected(BotError):
+    """A custom action refuses to run now. Something else may be done instead; the turn goes on."""
+
+    code = "action_rejected"
+
+    def __init__(self, action: str) -> None:
+        super().__init__(f"action {action!r} refused to run")
+        self.action = action

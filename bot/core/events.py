@@ -14,40 +14,23 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from bot.core.findings import Entity as Entity
+from bot.core.findings import Hit as Hit
+from bot.core.findings import Scored as Scored
 from bot.core.messages import Message, Value
-
-
-class Scored(Value):
-    """A candidate and its score."""
-
-    name: str
-    score: float
-
-
-class Entity(Value):
-    """A span of the text and what it means. `start` and `end` are character offsets, end exclusive."""
-
-    type: str
-    value: JsonValue
-    text: str
-    start: int
-    end: int
-    role: str | None = None
-    group: str | None = None
-    confidence: float = 1.0
-    extractor: str = ""
-
-
-class Hit(Value):
-    """A retrieved passage. `score` is comparable with the floor of its `Retrieved`; higher is better."""
-
-    chunk: str
-    document: str
-    title: str
-    text: str
-    score: float
-    url: str | None = None
-    answer: str | None = None
+from bot.core.script_events import ActionRejected as ActionRejected
+from bot.core.script_events import Extracted as Extracted
+from bot.core.script_events import FollowUp as FollowUp
+from bot.core.script_events import Foreign as Foreign
+from bot.core.script_events import LoopChanged as LoopChanged
+from bot.core.script_events import LoopInterrupted as LoopInterrupted
+from bot.core.script_events import Paused as Paused
+from bot.core.script_events import ReminderCancelled as ReminderCancelled
+from bot.core.script_events import ReminderSet as ReminderSet
+from bot.core.script_events import Restarted as Restarted
+from bot.core.script_events import Reverted as Reverted
+from bot.core.script_events import SessionStarted as SessionStarted
+from bot.core.script_events import SlotsReset as SlotsReset
 
 
 class Started(Value):
@@ -82,7 +65,8 @@ class Understood(Value):
     """What the classifiers made of the turn's text.
 
     `in_scope` is the probability that the text belongs to any trained intent; below `threshold` it does not count as
-    one. `source` is "model", or "payload" when the user pressed a button that we had sent.
+    one. `source` is "model", "payload" when the user pressed a button that we had sent, or "external" when something
+    outside triggered the intent (a reminder, a web service).
     """
 
     kind: Literal["understood"] = "understood"
@@ -94,7 +78,7 @@ class Understood(Value):
     threshold: float = 0.5
     entities: tuple[Entity, ...] = ()
     bundle: str = ""
-    source: Literal["model", "payload"] = "model"
+    source: Literal["model", "payload", "external"] = "model"
 
     @property
     def accepted(self) -> bool:
@@ -103,12 +87,17 @@ class Understood(Value):
 
 
 class Predicted(Value):
-    """The routing decision of a turn, with what else was possible."""
+    """A decision, with what else was possible: the route of a turn, or the next action of a script.
+
+    `policy` names what chose a script's action: RulePolicy, MemoizationPolicy, RankingPolicy, FormPolicy, Followup,
+    External or Fallback; it is empty for routes. `reason` is the rule or story that says so, if one does.
+    """
 
     kind: Literal["predicted"] = "predicted"
     action: str
     argument: str | None = None
     reason: str = ""
+    policy: str = ""
     candidates: tuple[Scored, ...] = ()
     propensity: float = 1.0
 
@@ -289,6 +278,19 @@ Event = Annotated[
     | Rated
     | Corrected
     | Failed
+    | SessionStarted
+    | Restarted
+    | Extracted
+    | LoopChanged
+    | LoopInterrupted
+    | ActionRejected
+    | FollowUp
+    | SlotsReset
+    | Reverted
+    | Paused
+    | ReminderSet
+    | ReminderCancelled
+    | Foreign
     | Settled
     | Ended
     | Erased,

@@ -14,6 +14,7 @@ from pydantic import Field, JsonValue
 
 from bot.core.conditions import Condition
 from bot.core.messages import Value
+from bot.core.script import Script
 
 SlotType = Literal["text", "bool", "float", "list", "categorical", "any"]
 
@@ -35,8 +36,18 @@ class EntityType(Value):
     groups: tuple[str, ...] = ()
 
 
+class MappingCondition(Value):
+    """When a slot mapping counts: the active form ("": none is; `None`: any or none) and the slot asked for."""
+
+    loop: str | None = None
+    requested: str | None = None
+
+
 class SlotMapping(Value):
-    """How a slot may be filled from a message. `controlled` means: only by an action or a set step."""
+    """How a slot may be filled from a message. `controlled` means: only by an action or a set step.
+
+    It counts when one of its conditions holds, or when it has none.
+    """
 
     kind: Literal["from_entity", "from_intent", "from_trigger_intent", "from_text", "controlled"]
     entity: str | None = None
@@ -46,7 +57,7 @@ class SlotMapping(Value):
     not_intents: tuple[str, ...] = ()
     value: JsonValue = None
     action: str | None = None
-    active_loops: tuple[str, ...] = ()
+    conditions: tuple[MappingCondition, ...] = ()
 
 
 class Slot(Value):
@@ -226,6 +237,7 @@ class Program(Value):
     actions: tuple[str, ...] = ()
     behaviour: Behaviour = Behaviour()
     knowledge: bool = False
+    script: Script | None = None
 
     @cached_property
     def flow_for(self) -> Mapping[str, str]:

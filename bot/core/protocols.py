@@ -13,8 +13,10 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import JsonValue
 
+from bot.core.conversation import Conversation
 from bot.core.events import Entity, Event, Hit, Recorded, Scored
-from bot.core.messages import Inbound, Message
+from bot.core.features import Features
+from bot.core.messages import Address, Inbound, Message, Part
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
@@ -127,7 +129,11 @@ class Generator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ActionCall:
-    """A custom action's input. `key` is the same when the call is repeated after a crash: use it to do a thing once."""
+    """A custom action's input. `key` is the same when the call is repeated after a crash: use it to do a thing once.
+
+    `state` is the folded conversation; `history` reads its facts, for those that need them all. `candidates` are slots
+    that were just filled and are to be validated.
+    """
 
     name: str
     key: str
@@ -136,14 +142,27 @@ class ActionCall:
     slots: Mapping[str, JsonValue]
     text: str
     now: float
+    state: Conversation | None = None
+    candidates: tuple[str, ...] = ()
+    history: Callable[[], Awaitable[Sequence[Recorded]]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """A response to be rendered: `values` add to the slots for `{names}`, `parts` are appended to its own."""
+
+    name: str
+    values: Mapping[str, JsonValue] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ActionResult:
-    """A custom action's output: slots to set, then messages or responses (by name) to say."""
+    """A custom action's output: slots to set, then messages or responses to say, then other facts, in this order."""
 
     slots: Mapping[str, JsonValue] = field(default_factory=dict)
-    messages: tuple[Message | str, ...] = ()
+    messages: tuple[Message | Worded | str, ...] = ()
+    events: tuple[Event, ...] = ()
 
 
 class ActionServer(Protocol):
@@ -155,8 +174,31 @@ class ActionServer(Protocol):
         ...
 
     async def run(self, call: ActionCall) -> ActionResult:
-        """Run one action; raises what the action raises."""
+        """Run one action; raises what the action raises.
+
+        Raises:
+            Rejected: the action refuses to run now; something else may be done instead.
+        """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where a scripted conversation stands, for the learned ranking: its latest states, oldest first.
+
+    The last state is the one in which an action is to be chosen. `actions` are those that may be chosen.
+    """
+
+    states: tuple[Features, ...]
+    actions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Next actions, best first, with probabilities; `bundle` made them."""
+
+    candidates: tuple[Scored, ...]
+    bundle: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +272,10 @@ class Gateway(Protocol):
             DuplicateMismatch: the key was used for another message.
             Overloaded, StorageUnavailable: nothing was taken.
         """
+        ...
+
+    async def trigger(self, address: Address, intent: str, entities: Sequence[Entity] = (), name: str = "") -> Receipt:
+        """Start a turn as if the user had meant `intent`; `name` says what triggered it. As `submit` otherwise."""
         ...
 
     async def record(self, conversation: str, event: Event) -> Recorded:

@@ -27,10 +27,15 @@ class Retrieve(Value):
 
 
 class Run(Value):
-    """Run a custom action. `step` is the flow step that asked for it."""
+    """Run a custom action. `step` is the flow step that asked for it; `candidates` are new slot values to validate."""
 
     action: str
     step: str | None = None
+    candidates: tuple[str, ...] = ()
+
+
+class Rank(Value):
+    """Ask the learned ranking for the next action; its answer is a `Predicted` fact of policy "RankingPolicy"."""
 
 
 class Record(Value):
@@ -57,4 +62,4 @@ class Listen(Value):
     """Nothing to do until the user speaks."""
 
 
-Step = Understand | Transcribe | Retrieve | Run | Record | Say | Settle | Listen
+Step = Understand | Transcribe | Retrieve | Run | Rank | Record | Say | Settle | Listen

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from bot.core.filling import coerce
-from bot.core.program import EntityType, Intent, Slot, SlotMapping, Variation
+from bot.core.program import EntityType, Intent, MappingCondition, Slot, SlotMapping, Variation
 from bot.hints import listed
 from bot.project.fields import Fields
 from bot.project.problems import Problems
@@ -148,7 +148,7 @@ class DomainReader:
             values: dict[str, Any] = {key: fields.text(key) or None for key in ("entity", "role", "group", "action")}
             values.update(intents=fields.texts("intent"), not_intents=fields.texts("not_intent"))
             values["value"] = fields.json("value")
-            values["active_loops"] = tuple(_loop(item, self.problems) for item in fields.items("conditions"))
+            values["conditions"] = tuple(_condition(item, self.problems) for item in fields.items("conditions"))
             fields.known("allow_nlu_correction", "run_action_every_turn", "coexistence_system")
             if kind == "from_entity" and values["entity"] is None:
                 fields.error(f"{fields.what}: `from_entity` needs `entity: name`")
@@ -179,10 +179,12 @@ def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _loop(node: Node, problems: Problems) -> str:
+def _condition(node: Node, problems: Problems) -> MappingCondition:
     with Fields(node, problems, "a condition of a mapping") as fields:
-        fields.known("requested_slot")
-        return fields.text("active_loop")
+        named = "active_loop" in node.map
+        loop = fields.text("active_loop") if named and node.map["active_loop"].value is not None else ""
+        fields.known("active_loop")
+        return MappingCondition(loop=loop if named else None, requested=fields.text("requested_slot") or None)
 
 
 def _entity_names(fields: Fields, key: str) -> tuple[str, ...] | None:

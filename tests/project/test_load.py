@@ -6,7 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.program import Act, Button, Call, Collect, Edge, HandOff, Link, SetSlots, SlotEquals, SlotMapping
+from bot.core.program import (
+    Act,
+    Button,
+    Call,
+    Collect,
+    Edge,
+    HandOff,
+    Link,
+    MappingCondition,
+    SetSlots,
+    SlotEquals,
+    SlotMapping,
+)
 from bot.project.defaults import SYSTEM_RESPONSES
 from tests.project.build import load
 
@@ -115,7 +127,12 @@ def test_slots_keep_their_type_and_mappings(tmp_path: Path) -> None:
     slots = load(tmp_path, {"domain/slots.yml": SLOTS}).program.slots
     assert slots["origin"].mappings == (
         SlotMapping(kind="from_entity", entity="city", role="from", not_intents=("greet",)),
-        SlotMapping(kind="from_trigger_intent", intents=("order",), value="here", active_loops=("some_form",)),
+        SlotMapping(
+            kind="from_trigger_intent",
+            intents=("order",),
+            value="here",
+            conditions=(MappingCondition(loop="some_form"),),
+        ),
     )
     assert (slots["amount"].minimum, slots["amount"].maximum, slots["amount"].initial) == (1, 9, 3)
     assert [m.kind for name in ("set_by_action", "also") for m in slots[name].mappings] == ["controlled"] * 2
