@@ -8,6 +8,7 @@ is ahead of the log: the mailbox is dead, and the conversation is read anew from
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -21,13 +22,16 @@ _PAGE = 1000
 _REMEMBERED = 16
 """Turns whose outcome a mailbox keeps at hand for a client that sends again."""
 
-Commit = asyncio.Task["Sequence[ev.Recorded] | BotError"]
+Commit = asyncio.Future[Sequence[ev.Recorded]]
 Publish = Callable[[str, Sequence[ev.Recorded]], None]
 
 
 @dataclass(slots=True, eq=False)
 class TurnBook:
-    """What one user message has led to. `parts` tell whether a second message with the key is the same."""
+    """What one user message has led to. `parts` tell whether a second message with the key is the same.
+
+    `since` is the time it was opened, in seconds of `time.perf_counter`.
+    """
 
     number: int
     seq: int
@@ -37,6 +41,7 @@ class TurnBook:
     commit: Commit | None = None
     ending: Outcome | BotError | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    since: float = field(default_factory=time.perf_counter)
 
     def end(self, ending: Outcome | BotError) -> None:
         """Tell all who wait."""
@@ -55,16 +60,11 @@ class TurnBook:
 
 async def committed(commit: Commit | None) -> Sequence[ev.Recorded]:
     """The stored events, once they are durable. The commit goes on when the one who waits is cancelled."""
-    if commit is None:
-        return ()
-    result = await asyncio.shield(commit)
-    if isinstance(result, BotError):
-        raise result
-    return result
+    return () if commit is None else await asyncio.shield(commit)
 
 
 class Mailbox:
-    """See the module. `on_death` is called once, and told whether turns were left open."""
+    """See the module. `on_death` is called once, and told whether turns were left open; `on_end` for every outcome."""
 
     def __init__(self, conversation: str, store: EventStore, publish: Publish) -> None:
         self.state = Conversation(id=conversation)
@@ -73,6 +73,7 @@ class Mailbox:
         self.worker: asyncio.Task[None] | None = None
         self.failure: BotError | None = None
         self.on_death: Callable[[Mailbox, bool], None] = lambda box, owing: None
+        self.on_end: Callable[[Mailbox, TurnBook, Outcome], None] = lambda box, book, outcome: None
         self._store, self._publish = store, publish
         self._recent: dict[str, TurnBook] = {}
         self._noted: list[ev.Recorded] = []
@@ -128,14 +129,17 @@ class Mailbox:
     @property
     def something_to_show(self) -> bool:
         """Whether a reply waits for its commit."""
-        return any(isinstance(recorded.event, ev.Replied) for recorded in self._noted)
+        return any(recorded.event.kind == "replied" for recorded in self._noted)
 
     def flush(self) -> Commit | None:
         """Start to commit what was noted; the last commit under way, None if all is durable."""
         self._alive()
         if self._noted:
             events, self._noted = self._noted, []
-            self._commit = asyncio.create_task(self._write(events))
+            commit = asyncio.ensure_future(self._store.append(self.state.id, events[0].seq - 1, events))
+            # Before anybody waits for it: callbacks run in order, so those who wait find the books up to date.
+            commit.add_done_callback(self._written)
+            self._commit = commit
         return self._commit
 
     async def rest(self) -> None:
@@ -157,22 +161,20 @@ class Mailbox:
         if self.failure is not None:
             raise self.failure
 
-    async def _write(self, events: list[ev.Recorded]) -> Sequence[ev.Recorded] | BotError:
-        me = asyncio.current_task()
-        try:
-            stored = await self._store.append(self.state.id, events[0].seq - 1, events)
-        except BotError as error:
-            self.die(error)
-            return error
-        except asyncio.CancelledError:
+    def _written(self, commit: Commit) -> None:
+        if self._commit is commit:
+            self._commit = None
+        if commit.cancelled():
             self.die(StorageUnavailable(f"conversation {self.state.id!r} was closed"))
-            raise
-        finally:
-            if self._commit is me:
-                self._commit = None
-        self._take_in(stored)
-        self._publish(self.state.id, stored)
-        return stored
+            return
+        error = commit.exception()
+        if error is None:
+            stored = commit.result()
+            self._take_in(stored)
+            self._publish(self.state.id, stored)
+        else:
+            unknown = StorageUnavailable(f"the log failed with {type(error).__name__}: {error}")
+            self.die(error if isinstance(error, BotError) else unknown)
 
     def _take_in(self, stored: Sequence[ev.Recorded]) -> None:
         """Enter replies and outcomes, now durable, into the books."""
@@ -180,8 +182,10 @@ class Mailbox:
             book, event = self.open.get(recorded.turn), recorded.event
             if book is None:
                 continue
-            if isinstance(event, ev.Replied):
+            if event.kind == "replied":
                 book.shown.append(event.message)
-            elif isinstance(event, ev.Settled):
+            elif event.kind == "settled":
                 del self.open[book.number]
-                book.end(Outcome(book.number, event.outcome, tuple(book.shown)))
+                outcome = Outcome(book.number, event.outcome, tuple(book.shown))
+                book.end(outcome)
+                self.on_end(self, book, outcome)

@@ -68,7 +68,7 @@ class Manager:
         self._performer = Performer(decide, clock, observe, self.limits.deadlines)
         self._followers = Followers(store, self.limits.followed)
         self._boxes: OrderedDict[str, Mailbox] = OrderedDict()
-        self._loading: dict[str, asyncio.Task[None]] = {}
+        self._loading: dict[str, asyncio.Future[None]] = {}
         self._awaited: Counter[str] = Counter()
         self._revivals: dict[str, int] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -225,21 +225,27 @@ class Manager:
         while (box := self._boxes.get(conversation)) is None:
             self._awaited[conversation] += 1
             try:
-                if conversation not in self._loading:
-                    self._loading[conversation] = asyncio.create_task(self._load(conversation))
-                await asyncio.shield(self._loading[conversation])
+                if conversation in self._loading:
+                    await asyncio.wait([self._loading[conversation]])
+                else:
+                    await self._load(conversation)
             finally:
-                self._awaited -= Counter([conversation])
+                self._awaited[conversation] -= 1
+                if not self._awaited[conversation]:
+                    del self._awaited[conversation]
         self._boxes.move_to_end(conversation)
         return box
 
     async def _load(self, conversation: str) -> None:
         box = Mailbox(conversation, self._store, self._followers.publish)
         box.on_death = self._died
+        self._loading[conversation] = over = asyncio.get_running_loop().create_future()
         try:
             await box.load()
         finally:
             del self._loading[conversation]
+            over.set_result(None)
+        box.on_end = self._ended  # now, so that outcomes of long ago are not reported
         self._boxes[conversation] = box
         self._forget_idle()
         self._wake(box)
@@ -269,6 +275,10 @@ class Manager:
             box.worker = None
         if box.failure is None and not self._closing:
             self._wake(box)
+
+    def _ended(self, box: Mailbox, book: TurnBook, outcome: Outcome) -> None:
+        seconds = time.perf_counter() - book.since
+        self._observe(Timing(box.state.id, book.number, "turn", seconds, box.state.channel, outcome.outcome))
 
     def _died(self, box: Mailbox, owing: bool) -> None:
         """Memory and log differ: forget the mailbox; if it owed an answer, try again from the log."""

@@ -110,10 +110,11 @@ class SqlStore:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def append(self, conversation: str, expected_seq: int, events: Sequence[Recorded]) -> Sequence[Recorded]:
+    def append(
+        self, conversation: str, expected_seq: int, events: Sequence[Recorded]
+    ) -> asyncio.Future[Sequence[Recorded]]:
         """See `EventStore`. Concurrent calls share a commit; calls are done in order."""
-        done: Sequence[Recorded] = await self._submit(Append(conversation, expected_seq, events))
-        return done
+        return self._submit(Append(conversation, expected_seq, events))
 
     async def erase(self, conversation: str, at: float) -> int:
         """See `EventStore`; also deletes the blobs that only this conversation used."""

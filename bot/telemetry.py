@@ -7,7 +7,6 @@ text as labels. Logs are JSON lines on standard error; by default they hold no u
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import sys
 import time
@@ -18,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from bot.core.errors import BotError, Refused
+from bot.core.errors import Refused
 from bot.core.events import Event, Recorded
 from bot.core.messages import Inbound
 from bot.core.protocols import Gateway, Receipt
@@ -64,19 +63,31 @@ class Telemetry:
         self.requests = self._counter("http_requests", "HTTP requests by route and status", ["route", "status"])
         self.ack_seconds = self._histogram("ack_duration_seconds", "From a message to its commit", FAST)
         self.turn_seconds = self._histogram(
-            "turn_duration_seconds", "From the acknowledgement to the outcome", SLOW, ["channel", "outcome"]
+            "turn_duration_seconds", "From the message to the outcome", SLOW, ["channel", "outcome"]
         )
         self.stage_seconds = self._histogram("turn_stage_duration_seconds", "Stages of a turn", FAST, ["stage"])
         self.lag = Gauge("understudy_event_loop_lag_seconds", "How late the event loop woke", registry=self.registry)
         self._stages: dict[str, Histogram] = {}
+        self._turns: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._requests: dict[tuple[str, int], Counter] = {}
 
     def observe(self, timing: Timing) -> None:
-        """Note how long a stage of a turn took; the manager's observer."""
+        """Note how long a stage of a turn took, or a whole turn; the manager's observer."""
+        if timing.stage == "turn":
+            self._ended(timing.channel, timing.outcome, timing.seconds)
+            return
         child = self._stages.get(timing.stage)
         if child is None:
             child = self._stages[timing.stage] = self.stage_seconds.labels(timing.stage)
         child.observe(timing.seconds)
+
+    def _ended(self, channel: str, outcome: str, seconds: float) -> None:
+        found = self._turns.get((channel, outcome))
+        if found is None:
+            found = self.turns.labels(outcome), self.turn_seconds.labels(channel, outcome)
+            self._turns[channel, outcome] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def answered(self, route: str, status: int) -> None:
         """Count a request."""
@@ -123,11 +134,10 @@ class _Scraped(Collector):
 
 
 class MeteredGateway:
-    """A `Gateway` that counts what passes."""
+    """A `Gateway` that counts the messages that pass. Turns are told to `Telemetry.observe`."""
 
     def __init__(self, gateway: Gateway, telemetry: Telemetry) -> None:
         self._gateway, self._telemetry = gateway, telemetry
-        self._waiting: set[asyncio.Task[None]] = set()
         self._by_channel: dict[str, tuple[Counter, Counter]] = {}
 
     async def submit(self, inbound: Inbound) -> Receipt:
@@ -145,9 +155,6 @@ class MeteredGateway:
             return receipt
         acked.inc()
         seen.ack_seconds.observe(time.perf_counter() - begun)
-        task = asyncio.create_task(self._count(receipt, channel))
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
         return receipt
 
     async def record(self, conversation: str, event: Event) -> Recorded:
@@ -169,11 +176,3 @@ class MeteredGateway:
             seen = self._telemetry
             found = self._by_channel[channel] = seen.received.labels(channel), seen.acked.labels(channel)
         return found
-
-    async def _count(self, receipt: Receipt, channel: str) -> None:
-        """Count the turn when it is over, whether or not its channel waits for it."""
-        begun = time.perf_counter()
-        with contextlib.suppress(BotError):  # the channel tells the user; here it is only not counted
-            ended = (await receipt.settled()).outcome
-            self._telemetry.turns.labels(ended).inc()
-            self._telemetry.turn_seconds.labels(channel, ended).observe(time.perf_counter() - begun)

@@ -12,10 +12,9 @@ import logging
 import math
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from bot.core import events as ev
 from bot.core import steps as st
@@ -55,14 +54,18 @@ class Deadlines:
     action: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How long a stage of a turn took: ack, understand, decide, retrieve, action or commit."""
+class Timing(NamedTuple):
+    """How long a stage of a turn took: ack, understand, decide, retrieve, action or commit.
+
+    The stage "turn" is the whole, from the message to the outcome; only it names the channel and the outcome.
+    """
 
     conversation: str
     turn: int
     stage: str
     seconds: float
+    channel: str = ""
+    outcome: str = ""
 
 
 Observer = Callable[[Timing], None]
@@ -136,9 +139,10 @@ class _Run:
         if isinstance(step, st.Settle):
             outcome = step.outcome
             assert outcome == "replied" or outcome == "failed" or outcome == "handed_off"
-            with self._timed("commit"):
-                self._note(ev.Settled(outcome=outcome))
-                await committed(self._box.flush())
+            started = time.perf_counter()
+            self._note(ev.Settled(outcome=outcome))
+            await committed(self._box.flush())
+            self._observe("commit", time.perf_counter() - started)
             return self._box.state.current is not None
         await committed(self._box.flush())
         return False
@@ -176,7 +180,7 @@ class _Run:
         utterance = Utterance(text=step.text, now=self._box.state.at, context=past)
         asked = self._models.understand(utterance)
         found = await self._slowly("understand", asked, self._by.deadlines.understand)
-        if not all(math.isfinite(number) for number in (found.in_scope, *(item.score for item in found.intents))):
+        if not all(map(math.isfinite, [found.in_scope, *[item.score for item in found.intents]])):
             raise SkillError("understand", "gave a score that is not a number; train the model again")
         self._understood = found
         self._note(
@@ -233,12 +237,14 @@ class _Run:
         self._stage = stage
         if self._box.something_to_show:
             self._box.flush()
+        started = time.perf_counter()
         try:
-            with self._timed(stage):
-                async with asyncio.timeout(seconds):
-                    return await work
+            async with asyncio.timeout(seconds):
+                return await work
         except TimeoutError as error:
             raise DeadlineExceeded(stage, f"gave no result within {seconds:g} s") from error
+        finally:
+            self._observe(stage, time.perf_counter() - started)
 
     def fail(self, error: Exception) -> None:
         """Note what failed, the action or the turn; `decide` then tells the user."""
@@ -264,14 +270,6 @@ class _Run:
         """Tell operators where, not what: messages of errors may quote the user."""
         place = "".join(traceback.format_tb(error.__traceback__)[-3:])
         _log.error("turn failed: %s at %s, %s\n%s", code, self._stage, _named(error), place)
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._observe(stage, time.perf_counter() - started)
 
     def _observe(self, stage: str, seconds: float) -> None:
         state = self._box.state

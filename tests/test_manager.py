@@ -72,8 +72,10 @@ async def test_stages_are_timed() -> None:
     seen: list[Timing] = []
     async with managing(given=models(retrieve=Shelf()), observe=seen.append) as manager:
         await tell(manager, "returns")
-    assert {timing.stage for timing in seen} == {"ack", "understand", "retrieve", "decide", "commit"}
+        await manager.drain()
+    assert {timing.stage for timing in seen} == {"ack", "understand", "retrieve", "decide", "commit", "turn"}
     assert {(timing.conversation, timing.turn) for timing in seen} == {("c", 1)}
+    assert [(timing.channel, timing.outcome) for timing in seen if timing.stage == "turn"] == [("test", "replied")]
 
 
 # Actions

@@ -18,6 +18,15 @@ def test_stages_of_a_turn_are_observed() -> None:
     assert "private-id" not in text
 
 
+def test_turns_are_counted_by_outcome() -> None:
+    telemetry = Telemetry()
+    for outcome in ("replied", "replied", "failed"):
+        telemetry.observe(Timing("c", 1, "turn", 0.02, "rest", outcome))
+    text = telemetry.render().decode()
+    assert 'understudy_turns_total{outcome="replied"} 2.0' in text
+    assert 'understudy_turn_duration_seconds_count{channel="rest",outcome="failed"} 1.0' in text
+
+
 def test_watched_figures_are_read_at_each_scrape() -> None:
     telemetry, figures = Telemetry(), {"outbox_pending": 1.0, "sent_total": 3.0}
     telemetry.watch(lambda: figures)

@@ -213,7 +213,7 @@ class Duplicate:
 class EventStore(Protocol):
     """The log. Every method that writes returns only when the rows would survive a power cut."""
 
-    async def append(self, conversation: str, expected_seq: int, events: Sequence[Recorded]) -> Sequence[Recorded]:
+    def append(self, conversation: str, expected_seq: int, events: Sequence[Recorded]) -> Awaitable[Sequence[Recorded]]:
         """Append events whose seq goes on from `expected_seq`, all or none; gives each its position.
 
         Raises:
