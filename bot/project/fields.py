@@ -21,10 +21,10 @@ from bot.yaml import Node, describe
 
 
 class Fields:
-    """The keys of one map. `what` names the thing in messages."""
+    """The keys of one map. `what` names the thing in messages. Not `strict`: an unknown key is only warned about."""
 
-    def __init__(self, node: Node, problems: Problems, what: str) -> None:
-        self.node, self.problems, self.what = node, problems, what
+    def __init__(self, node: Node, problems: Problems, what: str, strict: bool = True) -> None:
+        self.node, self.problems, self.what, self.strict = node, problems, what, strict
         self.asked: dict[str, None] = {}
         if not isinstance(node.value, dict):
             self.error(f"{what}: expected a map (key: value), found {describe(node)}")
@@ -38,7 +38,8 @@ class Fields:
         for key in self.node.map:
             if key not in self.asked:
                 hint = nearest(key, self.asked) or f"; known keys: {', '.join(self.asked)}"
-                self.error(f"{self.what}: unknown key {key!r}{hint}", self.node.where_key(key))
+                report = self.problems.error if self.strict else self.problems.warn
+                report(f"{self.what}: unknown key {key!r}{hint}", self.node.where_key(key))
 
     def error(self, message: str, where: str = "") -> None:
         """Report an error at a place, by default that of the map."""

@@ -22,6 +22,7 @@ from bot.hints import nearest
 from bot.project.checks import Parts, check_references, check_shapes
 from bot.project.defaults import default_responses
 from bot.project.domain import DomainReader
+from bot.project.endpoints import Credentials, Endpoints, read_credentials, read_endpoints
 from bot.project.flows import ReadFlow, pretty, read_flows
 from bot.project.nlu import NluData, NluReader
 from bot.project.problems import Problems, ProjectWarning
@@ -52,6 +53,8 @@ class Project:
     knowledge: tuple[Path, ...] = ()
     warnings: tuple[ProjectWarning, ...] = ()
     kept: Mapping[str, JsonValue] = field(default_factory=dict)
+    endpoints: Endpoints = field(default_factory=Endpoints)
+    credentials: Credentials = field(default_factory=Credentials)
 
 
 def load_project(root: Path) -> Project:
@@ -69,6 +72,7 @@ def load_project(root: Path) -> Project:
     reader.read_all()
     knowledge = _knowledge(root, settings, problems)
     program = reader.program(settings, bool(knowledge))
+    endpoints, credentials = read_endpoints(root, problems), read_credentials(root, problems)
     return Project(
         root=root,
         program=program,
@@ -77,6 +81,8 @@ def load_project(root: Path) -> Project:
         knowledge=knowledge,
         warnings=problems.finish(),
         kept=reader.domain.kept,
+        endpoints=endpoints,
+        credentials=credentials,
     )
 
 

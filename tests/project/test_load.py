@@ -131,7 +131,7 @@ def test_slots_keep_their_type_and_mappings(tmp_path: Path) -> None:
             kind="from_trigger_intent",
             intents=("order",),
             value="here",
-            conditions=(MappingCondition(loop="some_form"),),
+            conditions=(MappingCondition(loop="some_form", requested="origin"),),
         ),
     )
     assert (slots["amount"].minimum, slots["amount"].maximum, slots["amount"].initial) == (1, 9, 3)
