@@ -49,17 +49,29 @@ def allowed_transitions(kinds: Sequence[str]) -> Floats:
 
 def best_labels(scores: Floats, transitions: Floats) -> Numbers:
     """The best sequence of labels for the scores, float32 (words, labels), of one text; intp (words,)."""
-    total = scores[0] + transitions[-1]
-    came_from = np.zeros(scores.shape, np.intp)
-    for word in range(1, len(scores)):
-        options = total[:, None] + transitions[:-1]
-        came_from[word] = options.argmax(axis=0)
-        total = options.max(axis=0) + scores[word]
-    path = np.zeros(len(scores), np.intp)
-    path[-1] = total.argmax()
-    for word in range(len(scores) - 1, 0, -1):
-        path[word - 1] = came_from[word, path[word]]
-    return path
+    return best_paths([scores], transitions)[0]
+
+
+def best_paths(texts: Sequence[Floats], transitions: Floats) -> list[Numbers]:
+    """`best_labels` of several texts of at least one word each, word by word for all of them at once."""
+    lengths = np.array([len(scores) for scores in texts])
+    padded = np.zeros((len(texts), lengths.max(), transitions.shape[1]), np.float32)
+    for row, scores in enumerate(texts):
+        padded[row, : len(scores)] = scores
+    total = padded[:, 0] + transitions[-1]
+    came_from = np.zeros(padded.shape, np.intp)
+    for word in range(1, padded.shape[1]):
+        options = total[:, :, None] + transitions[:-1]
+        came_from[:, word] = options.argmax(axis=1)
+        following = options.max(axis=1) + padded[:, word]
+        total = np.where((word < lengths)[:, None], following, total)
+    rows = np.arange(len(texts))
+    path = np.zeros(padded.shape[:2], np.intp)
+    path[rows, lengths - 1] = total.argmax(axis=1)
+    for word in range(padded.shape[1] - 1, 0, -1):
+        before = came_from[rows, word, path[:, word]]
+        path[:, word - 1] = np.where(word < lengths, before, path[:, word - 1])
+    return [path[row, :length] for row, length in enumerate(lengths)]
 
 
 def probabilities(scores: Floats, transitions: Floats) -> npt.NDArray[np.float64]:
@@ -82,11 +94,14 @@ def _scaled(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return scaled
 
 
-def decode(scores: Floats, transitions: Floats) -> list[Span]:
-    """The spans of one text. A span is as probable as its least probable word."""
-    if not len(scores):
-        return []
-    labels = best_labels(scores, transitions)
+def decode(texts: Sequence[Floats], transitions: Floats) -> list[list[Span]]:
+    """The spans of each text, from its scores. A span is as probable as its least probable word."""
+    spoken = [scores for scores in texts if len(scores)]
+    paths = iter(best_paths(spoken, transitions) if spoken else ())
+    return [_spans(scores, next(paths), transitions) if len(scores) else [] for scores in texts]
+
+
+def _spans(scores: Floats, labels: Numbers, transitions: Floats) -> list[Span]:
     if not labels.any():
         return []
     chosen = np.take_along_axis(probabilities(scores, transitions), labels[:, None], axis=1)[:, 0]

@@ -22,7 +22,7 @@ from bot.core.events import Entity
 from skills.encoder import Encoding
 from skills.encoder_graph import Shape
 from skills.entities_branch import LateBranch
-from skills.entities_decode import decode, label_count
+from skills.entities_decode import Span, decode, label_count
 from skills.entities_rules import words
 
 Floats = npt.NDArray[np.float32]
@@ -76,16 +76,30 @@ class EntityHead:
         Raises:
             InputError: the encodings lack a layer.
         """
-        tails = self._tails(encodings)
-        return [self._entities(*item) for item in zip(texts, encodings, tails, strict=True)]
+        if not texts:
+            return []
+        words = [first_tokens(text, item.offsets) for text, item in zip(texts, encodings, strict=True)]
+        scores = self._scores(encodings, [rows for _, rows in words])
+        found = decode(scores, self.weights.transitions)
+        return [self._entities(*item) for item in zip(texts, (spans for spans, _ in words), found, strict=True)]
 
-    def scores(self, text: str, encoding: Encoding, tail: Mapping[int, Floats]) -> tuple[list[tuple[int, int]], Floats]:
-        """The spans of the words that have a sub-word, and their label scores, float32 (words, labels)."""
-        spans, rows = first_tokens(text, encoding.offsets)
-        states = [encoding.states[layer][rows] for layer in self.trunk_layers]
-        states += [tail[layer][rows] for layer in sorted(tail)]
+    def _scores(self, encodings: Sequence[Encoding], rows: Sequence[npt.NDArray[np.intp]]) -> list[Floats]:
+        """Label scores of the words whose first sub-words stand in these rows; float32 (words, labels) a text.
+
+        All texts go through the layer together: most of the work for a short text would be calling it.
+        """
+        tails = self._tails(encodings)
+        states = [
+            np.concatenate([item.states[layer][chosen] for item, chosen in zip(encodings, rows, strict=True)])
+            for layer in self.trunk_layers
+        ]
+        states += [
+            np.concatenate([tail[layer][chosen] for tail, chosen in zip(tails, rows, strict=True)])
+            for layer in sorted(tails[0])
+        ]
         mixed = np.tensordot(self.weights.mix, np.stack(states), axes=1)
-        return spans, mixed @ self.weights.weight.T + self.weights.bias
+        scores = mixed @ self.weights.weight.T + self.weights.bias
+        return np.split(scores, np.cumsum([len(chosen) for chosen in rows])[:-1])
 
     def _tails(self, encodings: Sequence[Encoding]) -> list[dict[int, Floats]]:
         missing = {layer for item in encodings for layer in self.layers if layer not in item.states}
@@ -97,11 +111,10 @@ class EntityHead:
             return [{} for _ in encodings]
         return self.branch.run([item.states[self.branch.first] for item in encodings])
 
-    def _entities(self, text: str, encoding: Encoding, tail: Mapping[int, Floats]) -> list[Entity]:
-        spans, scores = self.scores(text, encoding, tail)
+    def _entities(self, text: str, words: Sequence[tuple[int, int]], spans: Sequence[Span]) -> list[Entity]:
         return [
-            _entity(text, self.kinds[span.kind], (spans[span.first][0], spans[span.last][1]), span.confidence)
-            for span in decode(scores, self.weights.transitions)
+            _entity(text, self.kinds[span.kind], (words[span.first][0], words[span.last][1]), span.confidence)
+            for span in spans
         ]
 
     def save(self, folder: Path) -> None:

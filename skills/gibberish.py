@@ -5,6 +5,7 @@ into crumbs; a small training set cannot teach an intent head that, so it is a r
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +24,12 @@ def is_gibberish(text: str, offsets: npt.NDArray[np.int32]) -> bool:
 
     `offsets`: int32 (tokens, 2), the character span of each piece, as in `Encoding`.
     """
-    words = [match.span() for _, match in zip(range(_SAMPLE), _WORD.finditer(text), strict=False)]
-    if not words or re.search(r"[^\x00-\x7f]", text):
+    words = [match.span() for match in islice(_WORD.finditer(text), _SAMPLE)]
+    letters = sum(end - start for start, end in words)
+    if letters < _FEWEST or not text.isascii():  # nothing to judge, an abbreviation, or no Latin letters
         return False
     starts = offsets[:, 0][offsets[:, 1] > offsets[:, 0]]
-    pieces = [int(np.count_nonzero((starts >= start) & (starts < end))) for start, end in words]
-    letters = sum(end - start for start, end in words)
-    if min(pieces) < 2 or letters < _FEWEST:  # a word that the tokenizer knows whole, or an abbreviation
-        return False
-    return letters / sum(pieces) <= _CRUMB
+    borders = np.searchsorted(starts, words)
+    pieces = borders[:, 1] - borders[:, 0]
+    # A word that the tokenizer knows whole speaks for the text.
+    return bool(pieces.min() > 1 and letters / pieces.sum() <= _CRUMB)

@@ -15,6 +15,7 @@ from skills.entities_decode import (
     Floats,
     allowed_transitions,
     best_labels,
+    best_paths,
     decode,
     label_count,
     probabilities,
@@ -72,7 +73,7 @@ def test_probabilities_stay_finite_for_extreme_scores() -> None:
 def test_decode_gives_spans_with_their_least_probable_word() -> None:
     scores = np.zeros((4, label_count(KINDS)), np.float32)
     scores[[0, 1, 2, 3], [0, 3, 4, 5]] = 9, 9, 2, 9
-    spans = decode(scores, allowed_transitions(KINDS))
+    (spans,) = decode([scores], allowed_transitions(KINDS))
     assert [(KINDS[span.kind], span.first, span.last) for span in spans] == [("city#to", 1, 2), ("day", 3, 3)]
     assert spans[0].confidence < spans[1].confidence <= 1
 
@@ -80,8 +81,15 @@ def test_decode_gives_spans_with_their_least_probable_word() -> None:
 def test_decode_of_no_words_and_of_nothing_found() -> None:
     transitions = allowed_transitions(KINDS)
     outside = np.eye(1, label_count(KINDS), dtype=np.float32).repeat(3, axis=0)
-    assert decode(np.zeros((0, label_count(KINDS)), np.float32), transitions) == []
-    assert decode(outside, transitions) == []
+    assert decode([np.zeros((0, label_count(KINDS)), np.float32), outside], transitions) == [[], []]
+    assert decode([], transitions) == []
+
+
+@given(st.lists(random_scores(st.integers(1, 6)), min_size=2, max_size=4))
+def test_a_texts_labels_do_not_depend_on_the_texts_beside_it(texts: list[Floats]) -> None:
+    transitions = allowed_transitions(KINDS)
+    together = [path.tolist() for path in best_paths(texts, transitions)]
+    assert together == [best_labels(scores, transitions).tolist() for scores in texts]
 
 
 def test_transitions_forbid_exactly_what_is_not_bio() -> None:
