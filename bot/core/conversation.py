@@ -15,7 +15,6 @@ from pydantic import JsonValue
 from bot.core import events as ev
 from bot.core.errors import IllegalHistory
 from bot.core.messages import Choice, Message
-from bot.core.script import NLU_FALLBACK
 from bot.core.track import Said, Track, after, received, settled
 
 Status = Literal["new", "active", "handed_off", "ended", "erased"]
@@ -211,17 +210,15 @@ def _of_turn(state: Conversation, event: ev.Event) -> Conversation:
 
 
 def _of_script(state: Conversation, event: ev.Event) -> Conversation:
-    track, slots = after(state.track, state.slots, event, said(state.current) if event.kind == "extracted" else None)
+    track, slots = after(state.track, state.slots, event, _said(state.current))
     return state._replace(track=track, slots=slots)
 
 
-def said(turn: Turn | None) -> Said | None:
-    """A turn's message as policies see it: the best intent up to a slash, `nlu_fallback` if none fits."""
+def _said(turn: Turn | None) -> Said | None:
+    """A turn's message as policies see it, the intent left open."""
     if turn is None or turn.understood is None:
         return None
-    found = turn.understood
-    name = found.intents[0].name if found.accepted else NLU_FALLBACK
-    return Said(name.partition("/")[0], turn.text, found.entities)
+    return Said("", turn.text, turn.understood.entities)
 
 
 def _in_turn(state: Conversation, **changes: Any) -> Conversation:

@@ -186,10 +186,12 @@ class ActionServer(Protocol):
 class Situation:
     """Where a scripted conversation stands, for the learned ranking: its latest states, oldest first.
 
-    The last state is the one in which an action is to be chosen. `actions` are those that may be chosen.
+    The last state is the one in which an action is to be chosen. `texts` are the user's messages in each of them.
+    `actions` are those that may be chosen.
     """
 
     states: tuple[Features, ...]
+    texts: tuple[str, ...]
     actions: tuple[str, ...]
 
 

@@ -23,9 +23,14 @@ class Restarted(Value):
 
 
 class Extracted(Value):
-    """The slot mappings were applied to the turn's message; `slots` are those it filled."""
+    """The slot mappings were applied to the turn's message; `slots` are those it filled.
+
+    `intent` is what counts as the message's intent: a retrieval intent's name before the slash, `nlu_fallback` if the
+    classifiers found none.
+    """
 
     kind: Literal["extracted"] = "extracted"
+    intent: str = ""
     slots: tuple[str, ...] = ()
 
 
@@ -78,7 +83,7 @@ class Paused(Value):
 
 
 class ReminderSet(Value):
-    """The intent is to be triggered at `due`, in seconds since 1970 UTC, unless the user speaks (`cancelled_by_message`)."""
+    """The intent is due at `due`, in seconds since 1970 UTC, unless the user speaks before (`cancelled_by_message`)."""
 
     kind: Literal["reminder_set"] = "reminder_set"
     name: str

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from bot.core import events as ev
 from bot.core.findings import Entity
-from bot.core.script import LISTEN
+from bot.core.script import LISTEN, REQUESTED
 
 STATES = 60
 """How many of the latest states are kept."""
@@ -65,7 +65,7 @@ class Loop(NamedTuple):
 class Track(NamedTuple):
     """The track of a session.
 
-    `action` was done last, `pending` was chosen and is not done yet, in state `at` and with `running` as active form.
+    `action` was done last, `ran` are helpers (validation, questions) that ran for the `pending` one, which was chosen and is not done yet, in state `at` and with `running` as active form.
     `filled` are the slots set since the message. `closed`: nothing more is to be done in this turn. `idle` is the time
     in seconds between the last fact and the message. `heard`: slot mappings were applied to the turn's message.
     """
@@ -84,7 +84,7 @@ class Track(NamedTuple):
     closed: bool = False
     heard: bool = False
     filled: tuple[str, ...] = ()
-    validated: bool = False
+    ran: tuple[str, ...] = ()
     idle: float = 0.0
     earlier: tuple[tuple[Track, Slots], ...] = ()
 
@@ -116,7 +116,9 @@ def after(track: Track, slots: Slots, event: ev.Event, said: Said | None) -> tup
             return _revert(track, slots, event)
         case ev.Extracted():
             earlier = (*track.earlier, (track._replace(earlier=()), slots))[-REVERTS:]
-            return track._replace(said=said, heard=True, filled=(), followup=None, earlier=earlier), slots
+            said = said._replace(intent=event.intent) if said else None
+            fresh = track._replace(said=said, heard=True, filled=(), ran=(), followup=None, earlier=earlier)
+            return fresh, slots
         case ev.Predicted():
             return track._replace(pending=event, at=_here(track, slots, event.reason), running=track.loop), slots
         case ev.ActionRan():
@@ -152,13 +154,19 @@ def _revert(track: Track, slots: Slots, event: ev.Reverted) -> tuple[Track, Slot
 
 def _ran(track: Track, event: ev.ActionRan) -> Track:
     if track.pending is None or track.pending.action != event.action:
-        return track._replace(validated=track.validated or event.error is None)
-    done = track._replace(pending=None, action=event.action, followup=None, rejected=None, validated=False)
+        return track._replace(ran=(*track.ran, event.action))
+    done = _next(track)._replace(action=event.action, followup=None, rejected=None)
     loop = track.running
     if loop is None or loop.name != event.action:
         return _stray(_push(done, track.at), event.action)
     again = loop.ran and not loop.strayed  # one more answer: as if the form had not been left
     return _mark(done._replace(states=loop.states, said=loop.said) if again else _push(done, track.at))
+
+
+def _next(track: Track) -> Track:
+    """What was pending is over: helpers of the next action run anew, and no slot is asked for by this one."""
+    filled = tuple(name for name in track.filled if name != REQUESTED)
+    return track._replace(pending=None, ran=(), filled=filled)
 
 
 def _stray(track: Track, action: str) -> Track:
@@ -186,7 +194,7 @@ def _of_loop(track: Track, event: ev.Event) -> Track:
         case ev.LoopInterrupted() if track.loop is not None:
             return track._replace(loop=track.loop._replace(interrupted=event.interrupted))
         case ev.ActionRejected():
-            track = track._replace(pending=None, rejected=event.action, validated=False)
+            track = _next(track)._replace(rejected=event.action)
             if track.loop is None or track.loop.name != event.action:
                 return track
             return track._replace(loop=track.loop._replace(rejected=True, strayed=True))
