@@ -110,7 +110,7 @@ def test_training_stories_show_what_was_meant() -> None:
 
 def test_all_kinds_of_steps() -> None:
     lines = [
-        Line(Heard(text="just words"), comment="predicted: greet"), Line(Did(action="utter_x"), comment="predicted:\ny"),
+        Line(Heard(text="just words"), comment="predicted: greet"), Line(Did(action="utter_x"), comment="is:\ny"),
         Line(Uttered(text="Hello: you")), Line(SlotWas(name="a", value=[1, None])), Line(SlotWas(name="b", any=True)),
         Line(SlotWas(name="c", value="true")), Line(LoopIs(loop=None)), Line(Gap()), Line(Heard(intent="i")),
     ]  # fmt: skip
