@@ -75,7 +75,7 @@ class _Teller:
                 if not self.scripted:
                     self.hear()
             case ev.Extracted() if self.understood is not None:
-                self.hear()
+                self.hear(event.intent)
             case ev.SlotSet() if event.source != "reset":
                 self.lines.append(Line(SlotWas(name=event.name, value=event.value)))
             case ev.LoopChanged():
@@ -83,10 +83,12 @@ class _Teller:
             case _:
                 self.act(event)
 
-    def hear(self) -> None:
+    def hear(self, counted: str = "") -> None:
+        """Tell the message. `counted` is what counted as its intent; a retrieval intent's full name says more."""
         assert self.understood is not None
         found = self.understood
-        intent = found.intents[0].name if found.accepted else NLU_FALLBACK
+        best = found.intents[0].name if found.accepted else NLU_FALLBACK
+        intent = best if counted in ("", best.partition("/")[0]) else counted
         self.lines.append(Line(Heard(intent=intent), self.text, found.entities))
 
     def act(self, event: ev.Event) -> None:

@@ -64,6 +64,13 @@ def test_what_is_not_understood_is_a_fallback() -> None:
     assert lines[0].step == Heard(intent="nlu_fallback")
 
 
+def test_the_intent_that_counted_is_told_with_its_full_name() -> None:
+    said = heard("when", "faq/hours", scripted=False)
+    (full,) = story([*BEGIN, *said, ev.Extracted(intent="faq")])
+    (fallen,) = story([*BEGIN, *said, ev.Extracted(intent="nlu_fallback")])
+    assert (full[0].step, fallen[0].step) == (Heard(intent="faq/hours"), Heard(intent="nlu_fallback"))
+
+
 def test_rejected_restarted_and_reverted_things_are_left_out() -> None:
     rejected: list[ev.Event] = [ev.Predicted(action="f", policy="FormPolicy"), ev.ActionRejected(action="f")]
     back: list[ev.Event] = [ev.Predicted(action="action_back", policy="RulePolicy"), ev.Reverted()]
