@@ -132,7 +132,7 @@ class ActionCall:
     """A custom action's input. `key` is the same when the call is repeated after a crash: use it to do a thing once.
 
     `state` is the folded conversation; `history` reads its facts, for those that need them all. `candidates` are slots
-    that were just filled and are to be validated.
+    that were just filled and are to be validated. `say` sends a message while the action still runs.
     """
 
     name: str
@@ -145,6 +145,7 @@ class ActionCall:
     state: Conversation | None = None
     candidates: tuple[str, ...] = ()
     history: Callable[[], Awaitable[Sequence[Recorded]]] | None = None
+    say: Callable[[Message], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
