@@ -156,7 +156,8 @@ def _heard(line: Line, step: Heard, comment: str, test: bool) -> str:
     keys = [f"intent: {scalar(step.intent)}{comment}"] if step.intent else []
     text = line.text or step.text or ""
     if text and (test or not step.intent):
-        keys.append("user: " + _block(annotate(text, line.entities), "" if keys else comment))
+        entities = () if text.startswith("/") else line.entities  # a payload names its entities itself
+        keys.append("user: " + _block(annotate(text, entities), "" if keys else comment))
     elif line.entities:
         named = "".join(f"\n    - {scalar(entity.type)}: {scalar(entity.value)}" for entity in line.entities)
         keys.append(f"entities:{named}")
