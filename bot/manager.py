@@ -177,7 +177,12 @@ class Manager:
             program = self.models.program.id
             box.note(Started(channel=address.channel, sender=address.sender, program=program), now)
         received = Received(
-            message=inbound.message, key=inbound.key, channel=address.channel, metadata=inbound.metadata
+            message=inbound.message,
+            key=inbound.key,
+            channel=address.channel,
+            metadata=inbound.metadata,
+            payloads=inbound.payloads,
+            claimed=inbound.claimed,
         )
         book = box.book(box.note(received, now, turn=box.state.turn + 1))
         book.commit = box.flush()

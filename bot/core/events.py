@@ -43,13 +43,15 @@ class Started(Value):
 
 
 class Received(Value):
-    """A message from the user; committed before it is acknowledged."""
+    """A message from the user; committed before it is acknowledged. `payloads` and `claimed` are as in `Inbound`."""
 
     kind: Literal["received"] = "received"
     message: Message
     key: str
     channel: str
     metadata: dict[str, JsonValue] = {}
+    payloads: bool = False
+    claimed: str = ""
 
 
 class Transcribed(Value):
@@ -119,6 +121,9 @@ class FlowLeft(Value):
     reason: Literal["completed", "cancelled", "linked", "failed"] = "completed"
 
 
+SlotSource = Literal["entity", "text", "intent", "payload", "action", "flow", "reset", "correction", "import"]
+
+
 class SlotSet(Value):
     """A slot took a value; `None` empties it.
 
@@ -130,7 +135,7 @@ class SlotSet(Value):
     name: str
     value: JsonValue = None
     step: str | None = None
-    source: Literal["entity", "text", "intent", "payload", "action", "flow", "reset", "correction", "import"] = "flow"
+    source: SlotSource = "flow"
 
 
 class Asked(Value):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -18,7 +18,7 @@ from bot.core.events import Entity, Scored, Understood
 from bot.core.messages import Choice
 from bot.core.program import Program, Slot, SlotMapping
 
-_PAYLOAD = re.compile(r"^/(?P<intent>[^\s{}@()]+)(?:@[\d.]+)?\s*(?P<entities>\{.*\})?\s*$", re.DOTALL)
+_PAYLOAD = re.compile(r"^/(?P<intent>[^\s{}@()]+)(?:@(?P<score>[\d.]+))?\s*(?P<entities>\{.*\})?\s*$", re.DOTALL)
 _SET = re.compile(r"^/SetSlots?\((?P<pairs>.*)\)\s*$", re.DOTALL)
 
 
@@ -32,19 +32,19 @@ class Filled:
     entity: Entity | None = None
 
 
-def pressed(text: str, offered: Iterable[Choice]) -> Choice | None:
-    """The button that a text presses: by its payload, or by its title typed out."""
+def pressed(text: str, offered: Iterable[Choice], earlier: Sequence[str] = ()) -> Choice | None:
+    """The button that a text presses: by its payload, or by its title typed out; an earlier one by its payload only."""
     wanted = text.strip()
     for choice in offered:
         if choice.url is None and (wanted == choice.payload or wanted.casefold() == choice.title.casefold()):
             return choice
-    return None
+    return Choice(title=wanted, payload=wanted) if wanted in earlier else None
 
 
 def read_payload(choice: Choice) -> Understood | None:
-    """What a button of ours means: `/intent{"entity": "value"}` or `/SetSlots(...)`; None when it is plain words.
+    """What a button of ours means: `/intent@0.9{"entity": "value"}` or `/SetSlots(...)`; None when it is plain words.
 
-    Doubled braces are accepted. A payload that is not well formed counts as the bare intent.
+    The confidence is 1 unless given. Doubled braces are accepted. A payload that is not well formed counts as the bare intent.
     """
     if set_slots(choice.payload):
         return Understood(text=choice.title, language="", in_scope=1.0, source="payload")
@@ -55,11 +55,18 @@ def read_payload(choice: Choice) -> Understood | None:
     return Understood(
         text=choice.title,
         language="",
-        intents=(Scored(name=match["intent"], score=1.0),),
+        intents=(Scored(name=match["intent"], score=_score(match["score"])),),
         in_scope=1.0,
         entities=entities,
         source="payload",
     )
+
+
+def _score(written: str | None) -> float:
+    try:
+        return min(float(written or 1), 1.0)
+    except ValueError:
+        return 1.0
 
 
 def _payload_entities(raw: str, payload: str) -> Iterable[Entity]:

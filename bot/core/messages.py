@@ -6,6 +6,7 @@ Values carry no storage keys; only `Message.id` names a message, and it is uniqu
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -116,6 +117,21 @@ class Message(Value):
         parts = [part for part in self.parts if isinstance(part, Choices | Card)]
         return tuple(option for part in parts for option in part.options)
 
+    @property
+    def offers(self) -> tuple[Choice, ...]:
+        """All that may come back as pressed: the buttons, and every "/..." in a payload for one channel's client."""
+        custom = [text for part in self.parts if isinstance(part, Custom) for text in _commands(part.data)]
+        return self.choices + tuple(Choice(title=text, payload=text) for text in custom)
+
+
+def _commands(data: JsonValue) -> Iterator[str]:
+    """The texts in a JSON value that begin with a slash."""
+    if isinstance(data, dict | list):
+        for item in data.values() if isinstance(data, dict) else data:
+            yield from _commands(item)
+    elif isinstance(data, str) and data.startswith("/"):
+        yield data
+
 
 class Address(Value):
     """Where a message comes from and where answers go."""
@@ -126,9 +142,15 @@ class Address(Value):
 
 
 class Inbound(Value):
-    """One delivery by a channel. `key` is the client's own message id, unique in its conversation for ever."""
+    """One delivery by a channel. `key` is the client's own message id, unique in its conversation for ever.
+
+    `payloads`: a text such as `/intent{...}` is obeyed though no button offered it. `claimed` is the channel that the
+    client says it is; nothing trusts it.
+    """
 
     address: Address
     message: Message
     key: str
     metadata: dict[str, JsonValue] = {}
+    payloads: bool = False
+    claimed: str = ""
