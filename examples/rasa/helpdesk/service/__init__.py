@@ -1,0 +1,1 @@
+"""The ticket service of the example: what a company would already have."""
