@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -77,6 +78,7 @@ class Mailbox:
         self._store, self._publish = store, publish
         self._recent: dict[str, TurnBook] = {}
         self._noted: list[ev.Recorded] = []
+        self._ran: Counter[str] = Counter()
         self._commit: Commit | None = None
 
     async def load(self) -> None:
@@ -84,7 +86,7 @@ class Mailbox:
         while True:
             page = await self._store.read(self.state.id, self.state.seq, _PAGE)
             for recorded in page:
-                self.state = evolve(self.state, recorded)
+                self._follow(recorded)
                 if isinstance(recorded.event, ev.Received):
                     self.book(recorded)
             self._take_in(page)
@@ -122,9 +124,30 @@ class Mailbox:
         if turn is None:
             turn = state.turn if state.current is None else state.current.number
         recorded = ev.Recorded(conversation=state.id, seq=state.seq + 1, turn=turn, at=at, event=event)
-        self.state = evolve(state, recorded)
+        self._follow(recorded)
         self._noted.append(recorded)
         return recorded
+
+    def _follow(self, recorded: ev.Recorded) -> None:
+        self.state = evolve(self.state, recorded)
+        event = recorded.event
+        if event.kind == "action_ran":
+            self._ran[event.step or event.action] += 1
+        elif event.kind == "settled":
+            self._ran.clear()
+
+    def key(self, turn: int, step: str) -> str:
+        """The idempotency key of an action of the open turn; the same when it is repeated after a crash."""
+        times = self._ran[step]
+        return f"{self.state.id}/{turn}/{step}" + (f"/{times + 1}" if times else "")
+
+    async def history(self) -> Sequence[ev.Recorded]:
+        """All facts up to now, those that are not committed yet too."""
+        noted = list(self._noted)
+        end = noted[0].seq if noted else self.state.seq + 1
+        await self.rest()
+        stored = await self._store.read(self.state.id)
+        return [*(recorded for recorded in stored if recorded.seq < end), *noted]
 
     @property
     def something_to_show(self) -> bool:

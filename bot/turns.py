@@ -19,11 +19,22 @@ from typing import NamedTuple, TypeVar
 from bot.core import events as ev
 from bot.core import steps as st
 from bot.core.conversation import Conversation, Turn
-from bot.core.errors import BotError, DeadlineExceeded, SkillError
-from bot.core.messages import Message, Text
+from bot.core.errors import BotError, DeadlineExceeded, Rejected, SkillError
+from bot.core.messages import Message, Part, Text
 from bot.core.policy import render
 from bot.core.program import Program
-from bot.core.protocols import ActionCall, ActionResult, ActionServer, Hits, Query, Understanding, Utterance
+from bot.core.protocols import (
+    ActionCall,
+    ActionResult,
+    ActionServer,
+    Hits,
+    Query,
+    Understanding,
+    Utterance,
+    Worded,
+    Wording,
+)
+from bot.core.responses import with_parts
 from bot.mailbox import Mailbox, committed
 
 _log = logging.getLogger(__name__)
@@ -36,6 +47,7 @@ class Models:
     """All that answers depend on, as one value: a turn uses the same one from its beginning to its end.
 
     `bundle` is the model bundle's id. Without `retrieve` nothing is ever found; without `actions` custom actions fail.
+    `word` words responses; when it fails, or gives none, they are said in the program's own words.
     """
 
     bundle: str
@@ -43,6 +55,7 @@ class Models:
     understand: Callable[[Utterance], Awaitable[Understanding]]
     retrieve: Callable[[Query], Awaitable[Hits]] | None = None
     actions: ActionServer | None = None
+    word: Callable[[Wording], Awaitable[tuple[Part, ...] | None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +65,11 @@ class Deadlines:
     understand: float = 2.0
     retrieve: float = 2.0
     action: float = 10.0
+    word: float = 2.0
 
 
 class Timing(NamedTuple):
-    """How long a stage of a turn took: ack, understand, decide, retrieve, action or commit.
+    """How long a stage of a turn took: ack, understand, decide, retrieve, action, word or commit.
 
     The stage "turn" is the whole, from the message to the outcome; only it names the channel and the outcome.
     """
@@ -159,7 +173,7 @@ class _Run:
                 for event in step.events:
                     self._note(event)
             case st.Say():
-                self._say(step.messages, step.step)
+                await self._utter(step.messages, step.step)
                 for event in step.events:
                     self._note(event)
             case st.Transcribe():
@@ -208,29 +222,96 @@ class _Run:
     async def _act(self, step: st.Run) -> None:
         turn = self._turn
         number = turn.number if turn else self._box.state.turn
-        key = f"{self._box.state.id}/{number}/{step.step or step.action}"
+        key = self._box.key(number, step.step or step.action)
         # What led to the action is durable before it has effects outside, so a crash repeats it with the same key.
         await committed(self._box.flush())
         self._acting = ev.ActionRan(action=step.action, key=key, step=step.step)
         started = time.perf_counter()
-        result = await self._slowly("action", self._call(step, key), self._by.deadlines.action)
+        try:
+            result = await self._slowly("action", self._call(step, key), self._by.deadlines.action)
+        except Rejected:
+            pending = self._box.state.track.pending
+            if pending is None or step.step is not None:  # a flow, or a check of slots: there is nothing else to do
+                raise
+            self._acting = None
+            self._note(ev.ActionRejected(action=pending.action))
+            return
         self._note(self._acting.model_copy(update={"seconds": time.perf_counter() - started}))
         self._acting = None
+        await self._bring(result, step.step)
+
+    async def _bring(self, result: ActionResult, step: str | None) -> None:
+        """What an action brought: slots, messages, then other facts."""
         for name, value in result.slots.items():
-            self._note(ev.SlotSet(name=name, value=value, step=step.step, source="action"))
+            self._note(ev.SlotSet(name=name, value=value, step=step, source="action"))
         for said in result.messages:
-            state, program = self._box.state, self._models.program
-            self._say(render(said, state, program) if isinstance(said, str) else (said,), step.step)
+            if isinstance(said, Message):
+                self._say((said,), step)
+            else:
+                await self._word(Worded(said) if isinstance(said, str) else said, step)
+        for event in result.events:
+            if isinstance(event, ev.Replied):
+                self._say((event.message,), step)
+            else:
+                self._note(event.model_copy(update={"step": step}) if isinstance(event, ev.SlotSet) else event)
 
     async def _call(self, step: st.Run, key: str) -> ActionResult:
         actions = self._models.actions
         if actions is None or step.action not in actions.names:
             raise SkillError("actions", f"there is no custom action {step.action!r}; write it or start its server")
         state = self._box.state
-        text = state.current.text if state.current else ""
-        slots = {**self._models.program.initial_slots, **state.slots}
-        call = ActionCall(step.action, key, state.id, state.sender, slots, text, self._by.clock())
+        call = ActionCall(
+            name=step.action,
+            key=key,
+            conversation=state.id,
+            sender=state.sender,
+            slots={**self._models.program.initial_slots, **state.slots},
+            text=state.current.text if state.current else "",
+            now=self._by.clock(),
+            state=state,
+            candidates=step.candidates,
+            history=self._box.history,
+            say=self._say_early,
+        )
         return await actions.run(call)
+
+    def _say_early(self, message: Message) -> None:
+        """A running action says something; it belongs to no step, for the step is not done yet."""
+        if self._acting is not None and self._box.failure is None:
+            self._say((message,), None)
+            self._box.flush()
+
+    async def _word(self, worded: Worded, step: str | None) -> None:
+        """Say a response that an action named."""
+        said = render(worded.name, self._box.state, self._models.program, worded.values)
+        if not said and self._models.word is None:
+            _log.warning("an action says %r, but the domain has no such response", worded.name)
+        await self._utter(said or (Message(id="", name=worded.name, parts=()),), step, worded)
+
+    async def _utter(self, messages: tuple[Message, ...], step: str | None, worded: Worded | None = None) -> None:
+        """Say responses: in the words of the server for that, if there is one and it has any, else in our own."""
+        for message in messages:
+            if self._models.word is not None and message.name and self._turn and self._turn.failed is None:
+                message = await self._reworded(message, worded)
+            if worded is not None and message.parts:
+                message = with_parts(message, worded.parts)
+            if message.parts or worded is None:
+                self._say((message,), step)
+
+    async def _reworded(self, message: Message, worded: Worded | None) -> Message:
+        assert self._models.word is not None and message.name is not None
+        state, stage = self._box.state, self._stage
+        values = dict(worded.values) if worded else {}
+        asked = Wording(message.name, values, state.id, state.channel, self._box.history)
+        try:
+            parts = await self._slowly("word", self._models.word(asked), self._by.deadlines.word)
+        except SkillError as error:
+            _log.warning("response %r is said in the domain's own words: %s", message.name, error)
+            parts = None
+        if not parts and not message.parts:
+            raise SkillError("word", f"nobody has words for response {message.name!r}; write it in the domain")
+        self._stage = stage
+        return message.model_copy(update={"parts": parts}) if parts else message
 
     async def _slowly(self, stage: str, work: Awaitable[Result], seconds: float) -> Result:
         """Wait for something outside; what was said before it is shown meanwhile."""

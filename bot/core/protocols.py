@@ -158,6 +158,17 @@ class Worded:
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """A response that another system is asked to word; `values` add to the slots, `history` reads all facts."""
+
+    name: str
+    values: Mapping[str, JsonValue]
+    conversation: str
+    channel: str
+    history: Callable[[], Awaitable[Sequence[Recorded]]]
+
+
+@dataclass(frozen=True, slots=True)
 class ActionResult:
     """A custom action's output: slots to set, then messages or responses to say, then other facts, in this order."""
 

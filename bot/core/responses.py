@@ -40,6 +40,27 @@ def render(name: str, conversation: Conversation, program: Program, extra: Names
     return (Message(id="", name=name, parts=_parts(chosen, names)),)
 
 
+def words(name: str, conversation: Conversation, program: Program, otherwise: str = "") -> tuple[Message, ...]:
+    """The messages of a response, or a plain sentence when the program lacks it: an answer is never empty."""
+    plain = Text(text=otherwise or "Sorry, something went wrong. Please try again.")
+    return render(name, conversation, program) or (Message(id="", name=name, parts=(plain,)),)
+
+
+_ORDER = ("text", "image", "audio", "card", "file", "custom", "choices")
+
+
+def with_parts(message: Message, parts: tuple[Part, ...]) -> Message:
+    """The message with further parts: buttons are added to its own, any other part takes the place of its kind."""
+    if not parts:
+        return message
+    given = {part.kind for part in parts}
+    kept = tuple(part for part in message.parts if part.kind == "choices" or part.kind not in given)
+    together = sorted((*kept, *parts), key=lambda part: _ORDER.index(part.kind))
+    options = tuple(option for part in together if isinstance(part, Choices) for option in part.options)
+    others = tuple(part for part in together if not isinstance(part, Choices))
+    return message.model_copy(update={"parts": (*others, Choices(options=options)) if options else others})
+
+
 def _fitting(name: str, conversation: Conversation, program: Program) -> list[Variation]:
     values = slot_values(conversation, program)
     groups: dict[tuple[bool, bool], list[Variation]] = {}
