@@ -18,6 +18,8 @@ from bot.core.messages import Choice, Message
 from bot.core.track import Said, Track, after, received, settled
 
 Status = Literal["new", "active", "handed_off", "ended", "erased"]
+EARLIER = 64
+"""How many buttons of earlier turns are still obeyed."""
 HISTORY = 6
 """How many of the latest messages are kept for context."""
 
@@ -40,13 +42,15 @@ class Frame(NamedTuple):
 class Turn(NamedTuple):
     """One user message and what has been made of it so far.
 
-    `answered`: something was said that belongs to no flow step. `left`: a flow ended in this turn.
+    `answered`: something was said that belongs to no flow step. `left`: a flow ended in this turn. `payloads`: a text
+    such as `/intent` is obeyed though no button offered it.
     """
 
     number: int
     key: str
     message: Message
     text: str
+    metadata: Mapping[str, JsonValue] = MappingProxyType({})
     understood: ev.Understood | None = None
     predicted: ev.Predicted | None = None
     retrieved: ev.Retrieved | None = None
@@ -56,7 +60,9 @@ class Turn(NamedTuple):
     answered: bool = False
     left: bool = False
     handed_off: bool = False
+    apologised: bool = False
     replies: int = 0
+    payloads: bool = False
 
 
 class Doubt(NamedTuple):
@@ -71,7 +77,8 @@ class Conversation(NamedTuple):
     """The state of a conversation after `seq` events.
 
     `waiting` are received messages whose turn has not begun. `offered` are the buttons of the latest turn that had any
-    (`offered_in`): only these are obeyed when they come back. `history` holds the latest (speaker, text) pairs.
+    (`offered_in`), `earlier` the payloads of those before, the latest first: only these are obeyed when they come back.
+    `history` holds the latest (speaker, text) pairs.
     `misses` counts the turns in a row that found no answer. `last_flow` is the flow completed last. `track` is for bots
     with rules, stories or forms.
     """
@@ -89,6 +96,7 @@ class Conversation(NamedTuple):
     waiting: tuple[Turn, ...] = ()
     offered: tuple[Choice, ...] = ()
     offered_in: int = 0
+    earlier: tuple[str, ...] = ()
     doubt: Doubt | None = None
     history: tuple[tuple[str, str], ...] = ()
     misses: int = 0
@@ -101,8 +109,8 @@ class Conversation(NamedTuple):
         return self.stack[-1] if self.stack else None
 
 
-CLARIFICATION = "utter_did_you_mean"
-"""The response whose buttons are labels for the turn it answers."""
+CLARIFICATION, FAILED = "utter_did_you_mean", "utter_failed"
+"""The response whose buttons are labels for the turn it answers; the one that says that something broke."""
 
 
 def evolve(conversation: Conversation, recorded: ev.Recorded) -> Conversation:
@@ -150,15 +158,21 @@ def _turn_objection(state: Conversation, recorded: ev.Recorded) -> str:
     event, turn = recorded.event, state.current
     if event.kind == "received":
         return "" if recorded.turn == state.turn + 1 else f"turn {state.turn + 1} was expected, found {recorded.turn}"
-    if event.kind in _OF_A_TURN and (turn is None or turn.number != recorded.turn):
+    outside = turn is None and event.kind == "predicted" and event.policy != ""  # done by hand, or by another system
+    if event.kind in _OF_A_TURN and not outside and (turn is None or turn.number != recorded.turn):
         return f"turn {recorded.turn} is not open"
     if event.kind == "flow_left" or event.kind == "asked":
         return "" if state.top and state.top.flow == event.flow else f"flow {event.flow!r} is not on top of the stack"
-    if event.kind == "settled" and event.outcome != "unanswered" and turn is not None and not turn.replies:
+    if event.kind == "settled" and event.outcome != "unanswered" and turn is not None and not _answered(turn):
         return "the turn has shown the user nothing"
     if event.kind == "corrected" and not 1 <= event.target <= state.turn:
         return f"turn {event.target} has not happened"
     return ""
+
+
+def _answered(turn: Turn) -> bool:
+    """Whether the user was shown something, or did not speak: an event from outside may pass in silence."""
+    return turn.replies > 0 or (turn.understood is not None and turn.understood.source == "external")
 
 
 def _apply(state: Conversation, recorded: ev.Recorded) -> Conversation:
@@ -168,7 +182,9 @@ def _apply(state: Conversation, recorded: ev.Recorded) -> Conversation:
             return state._replace(status="active", channel=event.channel, sender=event.sender)
         case "received":
             return _receive(
-                state, Turn(recorded.turn, event.key, event.message, event.message.text), recorded.at - state.at
+                state,
+                Turn(recorded.turn, event.key, event.message, event.message.text, event.metadata, payloads=event.payloads),
+                recorded.at - state.at,
             )
         case "settled":
             return _settle(state)
@@ -252,14 +268,23 @@ def _settle(state: Conversation) -> Conversation:
 def _reply(state: Conversation, event: ev.Replied) -> Conversation:
     state = _remember(_done(state, event.step), "bot", event.message.text)
     turn = state.current
-    if event.message.choices:
-        earlier = state.offered if state.offered_in == state.turn else ()
-        state = state._replace(offered=earlier + event.message.choices, offered_in=state.turn)
+    if offers := event.message.offers:
+        state = _offer(state, offers)
     if turn is None:
         return state
     if event.message.name == CLARIFICATION and turn.understood:
         state = state._replace(doubt=Doubt(turn.number, turn.text, turn.understood.entities))
-    return _in_turn(state, replies=turn.replies + 1, answered=turn.answered or event.step is None)
+    apologised = turn.apologised or event.message.name == FAILED
+    return _in_turn(
+        state, apologised=apologised, replies=turn.replies + 1, answered=turn.answered or event.step is None
+    )
+
+
+def _offer(state: Conversation, offers: tuple[Choice, ...]) -> Conversation:
+    if state.offered_in == state.turn:
+        return state._replace(offered=state.offered + offers)
+    before = (*(choice.payload for choice in state.offered if choice.payload), *state.earlier)
+    return state._replace(offered=offers, offered_in=state.turn, earlier=tuple(dict.fromkeys(before))[:EARLIER])
 
 
 def _done(state: Conversation, step: str | None) -> Conversation:

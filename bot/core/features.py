@@ -26,19 +26,16 @@ class Features(NamedTuple):
     loop: str = ""
 
 
-def features(state: State, program: Program, *, unset: frozenset[str] = frozenset()) -> Features:
-    """The features of a state. `unset` are slots whose initial value must not be assumed."""
+def features(state: State, program: Program) -> Features:
+    """The features of a state; `text` is left to those that know which texts matter."""
     said = state.said
     values = {**program.initial_slots, **state.slots} if state.action else {}
     return Features(
         action=state.action or "",
         intent=said.intent if said else "",
-        text=said.text if said else "",
         entities=_entities(said, program) if said else frozenset(),
         slots=frozenset(
-            (name, value)
-            for name, slot in program.slots.items()
-            if name not in unset and (value := slot_feature(slot, values.get(name)))
+            (name, value) for name, slot in program.slots.items() if (value := slot_feature(slot, values.get(name)))
         ),
         loop=state.loop or "",
     )

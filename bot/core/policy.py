@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from bot.core import events as ev
 from bot.core.conversation import Conversation, Turn
+from bot.core.dialogue import step
 from bot.core.filling import pressed, read_payload
 from bot.core.flows import REPHRASE, advance, ask, hand_off, leave_all, waiting_step
 from bot.core.messages import Audio, Choice, Choices, Message, Source, Text
 from bot.core.program import Program
-from bot.core.responses import render
-from bot.core.routing import NONE_OF_THESE, RESUME, route
+from bot.core.responses import render, words
+from bot.core.routing import NONE_OF_THESE, RESUME, choice_of, route
+from bot.core.script import Script
 from bot.core.steps import Listen, Record, Retrieve, Say, Settle, Step, Transcribe, Understand
 
 __all__ = ["decide", "render"]
@@ -46,21 +48,27 @@ def decide(conversation: Conversation, program: Program) -> Step:
         return _beside_person(turn, conversation, program)
     if turn.predicted is not None:
         return _act(turn, turn.predicted, conversation, program)
-    if turn.understood is not None:
-        return Record(events=route(turn, turn.understood, conversation, program))
-    return _read(turn, conversation)
+    if turn.understood is None:
+        return _read(turn, conversation)
+    if program.script is not None and not _of_flow(turn.understood, conversation, program, program.script):
+        return step(conversation, turn, program.script, program)
+    return Record(events=route(turn, turn.understood, conversation, program))
+
+
+def _of_flow(found: ev.Understood, conversation: Conversation, program: Program, script: Script) -> bool:
+    """Whether a bot that has both flows and a script deals with the message in a flow, or hands over."""
+    if conversation.stack:
+        return True
+    intent = found.intents[0].name if found.accepted else ""
+    if conversation.track.heard or intent in script.by_intent:
+        return False
+    return intent in program.flow_for or intent == program.behaviour.handoff_intent
 
 
 def _apologise(turn: Turn, conversation: Conversation, program: Program) -> Step:
     if turn.replies:
         return Settle(outcome="failed")
-    return Say(messages=_words("utter_failed", conversation, program))
-
-
-def _words(name: str, conversation: Conversation, program: Program) -> tuple[Message, ...]:
-    """The messages of a response, or a plain sentence when the program lacks it: an answer is never empty."""
-    said = render(name, conversation, program)
-    return said or (Message(id="", name=name, parts=(Text(text="Sorry, something went wrong. Please try again."),)),)
+    return Say(messages=words("utter_failed", conversation, program))
 
 
 def _beside_person(turn: Turn, conversation: Conversation, program: Program) -> Step:
@@ -71,12 +79,12 @@ def _beside_person(turn: Turn, conversation: Conversation, program: Program) -> 
             return Record(events=(ev.Predicted(action="resume", reason="button"), ev.Resumed(by="user")))
         return Record(events=(ev.Predicted(action="with_person", reason="handed off"),))
     if not turn.answered:
-        return Say(messages=_words("utter_with_person", conversation, program))
+        return Say(messages=words("utter_with_person", conversation, program))
     return Settle(outcome="handed_off")
 
 
 def _read(turn: Turn, conversation: Conversation) -> Step:
-    choice = pressed(turn.text, conversation.offered)
+    choice = choice_of(turn, conversation)
     if choice is not None:
         understood = read_payload(choice)
         if understood is not None:
@@ -99,7 +107,7 @@ def _act(turn: Turn, predicted: ev.Predicted, conversation: Conversation, progra
     if conversation.stack and not turn.asked:
         return _go_on(turn, predicted, conversation, program)
     if not turn.replies:
-        return Say(messages=_words("utter_anything_else", conversation, program))
+        return Say(messages=words("utter_anything_else", conversation, program))
     return Settle(outcome="replied")
 
 
@@ -107,7 +115,7 @@ def _give_up(turn: Turn, conversation: Conversation, program: Program) -> Step:
     """An action failed: leave its flow, say so, offer a person."""
     if conversation.stack:
         return Say(
-            messages=_words("utter_failed", conversation, program), events=leave_all(conversation, program, "failed")
+            messages=words("utter_failed", conversation, program), events=leave_all(conversation, program, "failed")
         )
     return Settle(outcome="failed" if turn.replies else "replied")
 
@@ -121,11 +129,11 @@ def _own_words(turn: Turn, predicted: ev.Predicted, conversation: Conversation, 
     if action == "clarify":
         return Say(messages=(_did_you_mean(predicted, conversation, program),))
     name = _SAYS.get(action)
-    return None if name is None else Say(messages=_words(name, conversation, program))
+    return None if name is None else Say(messages=words(name, conversation, program))
 
 
 def _did_you_mean(predicted: ev.Predicted, conversation: Conversation, program: Program) -> Message:
-    asked = _words("utter_did_you_mean", conversation, program)[0]
+    asked = words("utter_did_you_mean", conversation, program)[0]
     other = render("utter_none_of_these", conversation, program)
     options = [Choice(title=_label(item.name, program), payload=f"/{item.name}") for item in predicted.candidates]
     options.append(Choice(title=other[0].text if other else "None of these", payload=NONE_OF_THESE))
@@ -146,7 +154,7 @@ def _from_knowledge(turn: Turn, conversation: Conversation, program: Program) ->
         return Say(messages=(Message(id="", parts=(Text(text=best.answer or best.text),), sources=(source,)),))
     if conversation.stack:
         return None
-    return Say(messages=_words("utter_no_answer", conversation, program))
+    return Say(messages=words("utter_no_answer", conversation, program))
 
 
 def _query(turn: Turn, conversation: Conversation) -> str:

@@ -65,9 +65,11 @@ class Loop(NamedTuple):
 class Track(NamedTuple):
     """The track of a session.
 
-    `action` was done last, `ran` are helpers (validation, questions) that ran for the `pending` one, which was chosen and is not done yet, in state `at` and with `running` as active form.
-    `filled` are the slots set since the message. `closed`: nothing more is to be done in this turn. `idle` is the time
-    in seconds between the last fact and the message. `heard`: slot mappings were applied to the turn's message.
+    `action` was done last. `pending` was chosen and is not done yet, in state `at` and with `running` as active form;
+    `ran` are helpers (validation, questions) that have run for it. `filled` are the slots set since the message.
+    `idle` is the time in seconds between the last fact and the message. `heard`: slot mappings were applied to the
+    message. `fresh`: the session has just begun. `closed`: nothing more is to be done in this turn. `earlier` are
+    tracks and slots before the latest messages, for taking them back.
     """
 
     begun: bool = False
@@ -83,6 +85,7 @@ class Track(NamedTuple):
     paused: bool = False
     closed: bool = False
     heard: bool = False
+    fresh: bool = False
     filled: tuple[str, ...] = ()
     ran: tuple[str, ...] = ()
     idle: float = 0.0
@@ -109,7 +112,7 @@ def after(track: Track, slots: Slots, event: ev.Event, said: Said | None) -> tup
         case ev.SessionStarted():
             return _fresh(track), NO_SLOTS
         case ev.Restarted():
-            return Track(closed=True), NO_SLOTS
+            return _fresh(track)._replace(closed=True), NO_SLOTS
         case ev.SlotsReset():
             return track, NO_SLOTS
         case ev.Reverted():
@@ -117,7 +120,9 @@ def after(track: Track, slots: Slots, event: ev.Event, said: Said | None) -> tup
         case ev.Extracted():
             earlier = (*track.earlier, (track._replace(earlier=()), slots))[-REVERTS:]
             said = said._replace(intent=event.intent) if said else None
-            fresh = track._replace(said=said, heard=True, filled=(), ran=(), followup=None, earlier=earlier)
+            fresh = track._replace(
+                said=said, heard=True, fresh=False, filled=(), ran=(), followup=None, earlier=earlier
+            )
             return fresh, slots
         case ev.Predicted():
             return track._replace(pending=event, at=_here(track, slots, event.reason), running=track.loop), slots
@@ -128,8 +133,9 @@ def after(track: Track, slots: Slots, event: ev.Event, said: Said | None) -> tup
 
 
 def _fresh(track: Track) -> Track:
-    begun = Track(begun=True, states=(State(),), action=LISTEN)
-    return begun._replace(heard=track.heard, said=track.said, pending=None)
+    """A new session. When one begins in the middle of a turn, the turn is over."""
+    begun = Track(begun=True, fresh=True, states=(State(),), action=LISTEN)
+    return begun._replace(heard=track.heard, closed=track.heard, said=track.said, ran=track.ran)
 
 
 def _here(track: Track, slots: Slots, rule: str = "") -> State:

@@ -6,25 +6,31 @@ from collections.abc import Mapping, Sequence
 
 from bot.core import events as ev
 from bot.core.conversation import Conversation, evolve
+from bot.core.errors import Rejected
 from bot.core.events import Entity, Hit, Recorded, Scored
 from bot.core.messages import Message, Part, Text
 from bot.core.policy import decide
 from bot.core.program import Act, Behaviour, Collect, Edge, Flow, Intent, Program, Slot, SlotMapping, Variation
 from bot.core.protocols import ActionResult
 from bot.core.responses import render
-from bot.core.steps import Listen, Record, Retrieve, Run, Say, Settle, Step, Transcribe, Understand
+from bot.core.steps import Listen, Rank, Record, Retrieve, Run, Say, Settle, Step, Transcribe, Understand
 
 Action = ActionResult | Exception
 
 
 class Talk:
-    """One conversation with a program. `hits` is what every retrieval finds; `actions` what custom actions return."""
+    """One conversation with a program. `hits` is what every retrieval finds; `actions` what custom actions return.
+
+    `ranking` is what the learned ranking says after an action; without an entry it is not sure.
+    """
 
     def __init__(self, program: Program, actions: Mapping[str, Action] | None = None, hits: Sequence[Hit] = ()) -> None:
         self.program, self.actions, self.hits = program, dict(actions or {}), tuple(hits)
         self.conversation = Conversation(id="c")
         self.log: list[Recorded] = []
         self.steps: list[Step] = []
+        self.ranking: dict[str, Scored] = {}
+        self.at = 1000.0
         self.add(ev.Started(channel="test", sender="s"))
 
     def add(self, *events: ev.Event) -> None:
@@ -32,7 +38,7 @@ class Talk:
             turn = self.conversation.turn + isinstance(event, ev.Received)
             if self.conversation.current and not isinstance(event, ev.Received):
                 turn = self.conversation.current.number
-            recorded = Recorded(conversation="c", seq=self.conversation.seq + 1, turn=turn, at=1000.0, event=event)
+            recorded = Recorded(conversation="c", seq=self.conversation.seq + 1, turn=turn, at=self.at, event=event)
             self.conversation = evolve(self.conversation, recorded)
             self.log.append(recorded)
 
@@ -80,6 +86,11 @@ class Talk:
                 self.add(ev.Retrieved(query=query, hits=self.hits, floor=0.5, index="i"))
             case Run():
                 self.act(step)
+            case Rank(otherwise=otherwise, below=below):
+                best = self.ranking.get(self.conversation.track.action or "", scored(otherwise, 0.0))
+                sure = best.score >= below
+                policy = "RankingPolicy" if sure else "Fallback"
+                self.add(ev.Predicted(action=best.name if sure else otherwise, policy=policy))
             case Record(events=events):
                 self.add(*events)
             case Say():
@@ -91,7 +102,10 @@ class Talk:
                 self.add(ev.Settled(outcome=outcome))
 
     def act(self, step: Run) -> None:
-        result = self.actions[step.action]
+        result = self.actions.get(step.action, ActionResult())
+        if isinstance(result, Rejected):
+            self.add(ev.ActionRejected(action=step.action))
+            return
         error = str(result) if isinstance(result, Exception) else None
         self.add(ev.ActionRan(action=step.action, key="k", step=step.step, error=error))
         if isinstance(result, ActionResult):
@@ -100,6 +114,7 @@ class Talk:
             for said in result.messages:
                 for message in render(said, self.conversation, self.program) if isinstance(said, str) else (said,):
                     self.add(ev.Replied(message=message.model_copy(update={"id": "a"}), step=step.step))
+            self.add(*result.events)
 
     def last(self, kind: type[ev.Event]) -> ev.Event:  # type: ignore[valid-type]
         """The latest event of a kind."""
