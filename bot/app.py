@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -143,7 +144,10 @@ def load_models(project: Project, encoder: Encoder) -> Loaded:
         raise NotFound(f"no trained models in {project.settings.state_folder(root)}; run: bot train {root}")
     index = load_index(project, encoder)
     limits = RunnerLimits(max_batch=project.settings.runner.max_batch, deadline=project.settings.runner.deadline_s)
-    understand = Runner(Understander.load(bundle.path, encoder, project.program, bundle.id), limits)
+    understander = Understander.load(bundle.path, encoder, project.program, bundle.id)
+    # Behind the first answers: most messages need none of it, and it would take a quarter of the start.
+    threading.Thread(target=understander.warm_up, name="warm-up").start()
+    understand = Runner(understander, limits)
     search = None if index is None else Runner(Searcher(index), limits)
     models = Models(
         bundle=bundle.id,

@@ -25,7 +25,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.core import events as ev
 from bot.core.errors import BotError, Conflict, InputError, NotFound, StorageUnavailable
-from bot.core.messages import Audio, File, Message
+from bot.core.messages import Audio, File
 from bot.store_open import translate
 from bot.store_tables import BLOB_USES, BLOBS, EVENTS, checksum, key_digest
 
@@ -211,7 +211,7 @@ def _row(recorded: ev.Recorded) -> tuple[Any, ...]:
     """The columns of `events` after `position`, in order."""
     event = recorded.event
     try:
-        body = EVENT.dump_json(event).decode()
+        body = event.model_dump_json()
     except PydanticSerializationError as error:
         raise InputError(
             f"{event.kind!r} holds text that is not valid Unicode; send UTF-8 without surrogates"
@@ -222,10 +222,10 @@ def _row(recorded: ev.Recorded) -> tuple[Any, ...]:
 
 
 def _blobs(recorded: ev.Recorded) -> list[str]:
-    message = getattr(recorded.event, "message", None)
-    if not isinstance(message, Message):
+    event = recorded.event
+    if event.kind != "received" and event.kind != "replied":
         return []
-    return [part.blob for part in message.parts if isinstance(part, Audio | File) and part.blob]
+    return [part.blob for part in event.message.parts if isinstance(part, Audio | File) and part.blob]
 
 
 @dataclass(slots=True)

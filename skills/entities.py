@@ -80,6 +80,10 @@ class EntityExtractor:
         """The encoder layers whose states `run` needs."""
         return () if self.head is None else self.head.layers
 
+    def warm_up(self) -> None:
+        """Load what the first message of its kind would have to wait for; may be called from any thread."""
+        self._built_ins.warm_up()
+
     def run(self, utterances: Sequence[Utterance], encodings: Sequence[Encoding]) -> list[tuple[Entity, ...]]:
         """The entities of each message in the order of its text; no two overlap. Offsets are characters of the text.
 

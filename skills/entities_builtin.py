@@ -229,10 +229,13 @@ class BuiltIns:
     where: Locality = field(default_factory=Locality)
 
     def __post_init__(self) -> None:
-        """Refuse unknown types; load what the first date would wait for."""
+        """Refuse unknown types."""
         unknown = [kind for kind in self.types if kind not in _FINDERS]
         if unknown:
             raise SettingsError(f"entities: expected types of {', '.join(BUILT_IN)}, found {', '.join(unknown)}")
+
+    def warm_up(self) -> None:
+        """Load what the first date would have to wait for; may be called from any thread."""
         if "date" in self.types:
             warm_up()
 

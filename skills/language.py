@@ -8,6 +8,7 @@ languages are unlikely: telling a customer wrongly that their language is not sp
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -52,6 +53,7 @@ MAX_CHARACTERS = 400
 _MIN_WORDS = 3
 _SURE = 0.6
 _UNLIKELY = 0.12
+_LOADING = threading.Lock()
 
 
 class LanguageIdentification:
@@ -61,7 +63,10 @@ class LanguageIdentification:
 
     def __init__(self, languages: Sequence[str]) -> None:
         self.languages = tuple(language.split("-")[0].lower() for language in languages) or ("en",)
-        self._latin = _identifier(_LATIN)
+
+    def warm_up(self) -> None:
+        """Load what the first longer message would have to wait for; may be called from any thread."""
+        _identifier(_LATIN)
 
     def run(self, texts: Sequence[str]) -> list[str]:
         """The language of each text."""
@@ -91,7 +96,7 @@ class LanguageIdentification:
         plain = [word for word in words if word not in names]
         if len(plain) < 2:
             return self.languages[0]
-        ranking = dict(self._latin.rank(" ".join(plain).lower()))
+        ranking = dict(_identifier(_LATIN).rank(" ".join(plain).lower()))
         own = max(self.languages, key=lambda language: ranking.get(language, 0.0))
         best: str = max(ranking, key=ranking.__getitem__)
         if ranking[best] >= _SURE and ranking.get(own, 0.0) <= _UNLIKELY:
@@ -109,9 +114,14 @@ def _script(text: str, latin_words: int) -> str:
     return script if sizes[script] > latin_words else "latin"
 
 
-@lru_cache(maxsize=len(_LANGUAGES))
 def _identifier(languages: tuple[str, ...]) -> LanguageIdentifier:
-    """Shared by all instances: loading takes a second, and a new bundle brings a new instance."""
+    """Shared by all instances: loading takes half a second, and a new bundle brings a new instance."""
+    with _LOADING:
+        return _loaded(languages)
+
+
+@lru_cache(maxsize=len(_LANGUAGES))
+def _loaded(languages: tuple[str, ...]) -> LanguageIdentifier:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier: LanguageIdentifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

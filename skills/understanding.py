@@ -38,6 +38,10 @@ class Entities(Protocol):
         """The encoder layers whose states it needs."""
         ...
 
+    def warm_up(self) -> None:
+        """Load what is loaded on first use."""
+        ...
+
     def run(self, utterances: Sequence[Utterance], encodings: Sequence[Encoding]) -> list[tuple[Entity, ...]]:
         """The entities of each message."""
         ...
@@ -73,6 +77,12 @@ class Understander:
         entities = EntityExtractor.load(folder / ENTITIES) if (folder / ENTITIES).is_dir() else None
         languages = program.behaviour.languages if program is not None else ("en",)
         return cls(encoder, intent, entities, LanguageIdentification(languages), bundle)
+
+    def warm_up(self) -> None:
+        """Load what only some messages need: language models and the library of dates; from any thread."""
+        self.language.warm_up()
+        if self.entities is not None:
+            self.entities.warm_up()
 
     def run(self, batch: Sequence[Utterance]) -> list[Understanding]:
         """One result per message, in order. A blank message has no intents, no entities and no vector."""
@@ -117,7 +127,8 @@ class Understander:
     def _ranked(self, probabilities: npt.NDArray[np.float32]) -> tuple[Scored, ...]:
         assert self.intent is not None
         best = np.argsort(-probabilities, kind="stable")[:RANKING]
-        return tuple(Scored(name=self.intent.intents[n], score=float(probabilities[n])) for n in best)
+        ranked = zip(best.tolist(), probabilities[best].tolist(), strict=True)
+        return tuple(Scored(name=self.intent.intents[n], score=score) for n, score in ranked)
 
     @property
     def _threshold(self) -> float:
