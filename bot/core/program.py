@@ -238,6 +238,8 @@ class Program(Value):
     behaviour: Behaviour = Behaviour()
     knowledge: bool = False
     script: Script | None = None
+    assistant: str = ""
+    """The `assistant_id` of a Rasa project's config.yml."""
 
     @cached_property
     def flow_for(self) -> Mapping[str, str]:

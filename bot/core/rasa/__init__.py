@@ -1,1 +1,5 @@
-"""Shapes that Rasa gives to what a conversation is: pure functions, both ways."""
+"""Rasa's words for our facts: the shapes of its events, trackers, domains and messages, in both directions.
+
+Pure, as all of the core. What Rasa's tools and action servers read is made here, and what they send is read here; how
+it travels is the business of connectors.
+"""
