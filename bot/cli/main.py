@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.cli import care, learn, run
+from bot.cli import care, learn, run, testing
 from bot.cli.output import errors
 from bot.core.errors import BotError, UserError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 run.add(app)
+testing.add(app)
 learn.add(app)
 care.add(app)
 

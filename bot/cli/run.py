@@ -1,11 +1,10 @@
-"""Verbs that run a bot: init, chat, serve, parse, test."""
+"""Verbs that run a bot: init, chat, serve, parse."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from bot.cli.trace import Trace
     from bot.core.messages import Message
     from bot.core.protocols import Gateway, Understanding
-    from bot.scenarios import Played, Scenario
     from connectors.console import Console
 
 Dir = Annotated[Path, typer.Argument(help="The project folder.", show_default="the current folder")]
@@ -178,57 +176,7 @@ async def _understand(loaded: Loaded, text: str) -> Understanding:
     return await loaded.models.understand(Utterance(text=text, now=time.time()))
 
 
-def test(
-    directory: Dir = HERE,
-    only: Annotated[str, typer.Option(help="Play those whose name or tag holds this text.")] = "",
-    json: Json = False,
-) -> None:
-    """Play the project's test conversations; exit code 1 when one fails."""
-    from bot.scenarios import read_scenarios
-
-    root = project_folder(directory if directory.is_dir() else directory.parent)
-    wanted = [s for s in read_scenarios(directory) if only in s.name or only in s.tags]
-    played = asyncio.run(_test(root, wanted))
-    failed = [one for one in played if not one.passed]
-    if json:
-        report = [
-            {"name": one.scenario.name, "where": one.scenario.where, "failures": _failure_lines(one)} for one in failed
-        ]
-        as_json({"played": len(played), "failed": report})
-    else:
-        for one in failed:
-            console.print(f"FAILED {one.scenario.name} ({one.scenario.where})", style="red", markup=False)
-            for line in _failure_lines(one):
-                console.print(f"  {line}", markup=False)
-        console.print(f"{len(played) - len(failed)} passed, {len(failed)} failed")
-    raise typer.Exit(1 if failed or not played else 0)
-
-
-async def _test(root: Path, wanted: Sequence[Scenario]) -> list[Played]:
-    """Play on a log of its own, so that tests leave no trace in the project's."""
-    import tempfile
-
-    from bot.app import Wiring, open_bot
-    from bot.scenarios import play
-    from bot.telemetry import configure_logging
-
-    configure_logging("warning", json=False)
-    with tempfile.TemporaryDirectory() as folder:
-        async with open_bot(root, Wiring(log=Path(folder) / "log.db")) as bot:
-            return [await play(scenario, bot.manager) for scenario in wanted]
-
-
-def _failure_lines(played: Played) -> list[str]:
-    lines = []
-    for result in played.steps:
-        replies = " | ".join(message.text for message in result.replies)
-        for failure in result.failures:
-            wanted = f"expected {failure.expected}; found {failure.found}"
-            lines.append(f"{failure.step.where}: {result.said!r} {wanted}; said: {replies}")
-    return lines
-
-
 def add(app: typer.Typer) -> None:
     """Add the verbs."""
-    for verb in (init, chat, serve, parse, test):
+    for verb in (init, chat, serve, parse):
         app.command()(verb)

@@ -149,7 +149,7 @@ def _step(node: Node) -> Iterator[TestStep]:
 def _heard(node: Node) -> Line:
     """What the user says; the entities of a payload `/intent{...}` are those it names."""
     intent, user = node.map.get("intent"), node.map.get("user")
-    name = str(intent.plain()) if intent and intent.value is not None else None
+    name = str(intent.plain()).strip().removeprefix("/") if intent and intent.value is not None else None
     source = str(user.plain()).strip() if user and user.value is not None else ""
     pressed = read_payload(Choice(title=source, payload=source)) if source.startswith("/") else None
     if pressed is not None:
