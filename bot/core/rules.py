@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from bot.core.features import Features, slot_feature
 from bot.core.program import Program
-from bot.core.script import LISTEN, Did, Gap, Heard, LoopIs, Mention, Script, SlotWas, Story, StoryStep, Uttered
+from bot.core.script import LISTEN, Did, Heard, LoopIs, Mention, Script, SlotWas, Story, StoryStep, Uttered
 
 GAP = "..."
 NOT, ANY = "", "*"
@@ -120,7 +120,7 @@ class _Walk:
             case LoopIs():
                 self.no_loop = step.loop is None
                 self.now = self.now._replace(loop=step.loop or "")
-            case Gap():
+            case _:
                 self.act(GAP)
 
     def hear(self, step: Heard) -> None:
@@ -181,9 +181,8 @@ class _Key:
         return hash(self.program.id)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Key):
-            return NotImplemented
-        return self.program is other.program or (self.program.id != "" and self.program.id == other.program.id)
+        same = isinstance(other, _Key) and (self.program is other.program or self.program.id == other.program.id != "")
+        return bool(same)
 
 
 def book(program: Program) -> Book:

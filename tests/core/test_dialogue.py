@@ -7,13 +7,16 @@ import pytest
 from bot.core import events as ev
 from bot.core.dialogue import choose, situation
 from bot.core.errors import Rejected
+from bot.core.extraction import extract
+from bot.core.features import features, slot_feature
 from bot.core.findings import Entity
 from bot.core.messages import Message, Text
 from bot.core.program import EntityType, Intent, MappingCondition, Program, Slot, SlotMapping
 from bot.core.protocols import ActionResult
-from bot.core.rules import contradictions
+from bot.core.rules import contradictions, points
 from bot.core.script import Did, Form, Gap, Heard, LoopIs, Mention, Script, Session, SlotWas, Story, StoryStep, Uttered
 from bot.core.steps import Rank
+from bot.core.track import Said, State
 from tests.core.talk import SYSTEM, Talk, entity, says, scored
 
 LISTEN = Did(action="action_listen")
@@ -400,6 +403,40 @@ def test_an_entity_that_two_slots_take_goes_to_the_one_asked_for() -> None:
     assert talk.conversation.slots["people"] == "4"
 
 
+def test_a_story_that_goes_on_inside_a_form_overrules_a_general_rule() -> None:
+    inside = story(
+        "inside", heard("book"), *did("table_form"), LoopIs(loop="table_form"), heard("bot_challenge"),
+        *did("utter_bot", "utter_happy", "table_form"), LoopIs(loop=None), *did("utter_booked"),
+    )  # fmt: skip
+    talk = Talk(program(stories=(inside,)))
+    talk.say("a table", "book")
+    assert talk.say("are you a bot", "bot_challenge") == "bot | happy | ask people"
+    assert contradictions(talk.program) == ()
+
+
+def test_a_form_that_goes_on_after_other_talk_is_told_so() -> None:
+    path = story(
+        "chat", heard("book"), *did("table_form"), LoopIs(loop="table_form"), heard("help"), *did("utter_help"),
+        heard("affirm"), *did("table_form"), LoopIs(loop=None), *did("utter_booked"),
+    )  # fmt: skip
+    goes_on = Story(
+        name="on", rule=True, steps=(LoopIs(loop="table_form"), Gap(), heard("affirm"), *did("table_form"), LISTEN)
+    )
+    talk = Talk(program(rules=(*RULES, goes_on), stories=(path,)))
+    talk.say("a table", "book")
+    talk.say("help", "help")
+    assert talk.say("yes", "affirm") == "ask people"
+    assert "loop_interrupted" in talk.kinds(3)
+
+
+def test_a_form_that_is_already_active_stays_as_it_is() -> None:
+    talk = Talk(program())
+    talk.say("a table", "book")
+    before = talk.conversation.track.loop
+    talk.add(ev.LoopChanged(loop="table_form"), ev.LoopInterrupted())
+    assert talk.conversation.track.loop == before._replace(interrupted=True)  # type: ignore[union-attr]
+
+
 # Slots --------------------------------------------------------------------------------------------------------------
 
 
@@ -422,6 +459,59 @@ def test_mappings_mind_intents_roles_and_conditions() -> None:
     talk.say("Rome Oslo", "affirm", entities=(rome, entity("city", "Oslo", 5)))
     found = talk.conversation.slots
     assert dict(found) == {"free": 1, "origin": "Rome", "stops": ["Rome", "Oslo"]}
+
+
+def test_an_entity_that_is_not_there_fills_nothing() -> None:
+    slots = {s.name: s for s in (slot("city", from_entity("city"), from_entity("city", role="to")),)}
+    talk = Talk(program(slots=slots, rules=(rule("yes", heard("affirm"), *did("utter_help")),)))
+    talk.say("4", "affirm", entities=(number("4"),))
+    assert dict(talk.conversation.slots) == {}
+
+
+def test_a_mapping_counts_only_for_its_intents() -> None:
+    slots = {s.name: s for s in (slot("city", from_entity("city", intents=("other",))),)}
+    talk = Talk(program(slots=slots, rules=(rule("yes", heard("affirm"), *did("utter_help")),)))
+    talk.say("Rome", "affirm", entities=(entity("city", "Rome"),))
+    assert dict(talk.conversation.slots) == {}
+
+
+def test_nothing_is_extracted_outside_of_a_scripted_turn() -> None:
+    assert extract(Talk(program()).conversation, program()) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "feature"),
+    [
+        ("bool", True, "true"), ("bool", "False", "false"), ("text", "x", "set"), ("text", None, ""),
+        ("list", [], ""), ("list", [1], "set"), ("categorical", "LOW", "low"), ("categorical", "none", "__other__"),
+        ("float", 3, "1"), ("float", "0.25", "0.25"), ("float", "many", "set"), ("float", [1], "set"), ("any", 1, ""),
+    ],
+)  # fmt: skip
+def test_slots_say_to_policies_what_their_type_says(kind: str, value: object, feature: str) -> None:
+    made = Slot.model_validate({"name": "s", "type": kind, "values": ("low", "high")})
+    assert slot_feature(made, value) == feature  # type: ignore[arg-type]
+
+
+def test_numbers_count_within_their_bounds() -> None:
+    assert slot_feature(Slot(name="s", type="float", minimum=2, maximum=5), 9) == "5"
+
+
+def test_entities_are_seen_with_role_and_group_if_the_intent_uses_them() -> None:
+    shown = (Intent(name="fly", label="fly", entities=("city",)), Intent(name="any", label="any"))
+    both = program(intents={i.name: i for i in shown})
+    rome = Entity(type="city", value="Rome", text="Rome", start=0, end=4, role="from", group="1")
+    said = Said("fly", "Rome 4", (rome, number("4")))
+    assert features(State(said=said), both).entities == {"city", "city#from", "city.1"}
+
+
+def test_mentions_of_stories_are_seen_alike() -> None:
+    mention = Mention(type="city", role="from", group="1")
+    told = story("fly", Heard(intent="fly", mentions=(mention,)), *did("utter_help"))
+    first, *_ = (point for point in points(told, program()) if point.states[-1].intent == "fly")
+    assert first.states[-1].entities == {"city", "city#from", "city.1"}
+    assert [p.action for p in points(story("two", heard("a"), LISTEN, heard("b")), program())][1:] == [
+        "action_listen"
+    ] * 2
 
 
 def test_slots_of_an_ignored_intent_are_not_filled() -> None:
