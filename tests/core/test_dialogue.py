@@ -31,7 +31,7 @@ def did(*actions: str) -> tuple[Did, ...]:
 
 
 def rule(name: str, *steps: StoryStep, starts: bool = False, waits: bool = True) -> Story:
-    first = () if starts else (Gap(),)
+    first: tuple[StoryStep, ...] = () if starts else (Gap(),)
     return Story(name=name, rule=True, steps=(*first, *steps, LISTEN if waits else Gap()), where=f"rules.yml:{name}")
 
 
@@ -292,7 +292,7 @@ def test_a_form_asks_for_its_slots_and_is_submitted() -> None:
     assert talk.conversation.slots["requested_slot"] == "people"
     assert talk.say("four", "inform", entities=(number("4"),)) == "ask time"
     assert talk.say("at eight", "inform") == "booked"
-    assert talk.conversation.slots | {} == {"people": "4", "time": "at eight", "requested_slot": None}
+    assert dict(talk.conversation.slots) == {"people": "4", "time": "at eight", "requested_slot": None}
     assert talk.conversation.track.loop is None
 
 
