@@ -36,7 +36,7 @@ def rule(name: str, *steps: StoryStep, starts: bool = False, waits: bool = True)
 
 
 def submit(form: str, *then: str) -> Story:
-    steps = (LoopIs(loop=form), Gap(), Did(action=form), LoopIs(loop=None), *did(*then), LISTEN)
+    steps: tuple[StoryStep, ...] = (LoopIs(loop=form), Gap(), Did(action=form), LoopIs(loop=None), *did(*then), LISTEN)
     return Story(name=f"submit {form}", rule=True, steps=steps)
 
 
