@@ -107,6 +107,38 @@ class RetrievalSettings(Section):
     """Relevance below which the bot says that it does not know, 0 to 1. Default: fitted on the documents."""
 
 
+class ChannelSettings(Section):
+    """One channel."""
+
+    payloads: bool = False
+    """Whether anybody may type `/intent{"entity": "value"}`, `/restart` and the like and is obeyed, as in Rasa: for
+    test harnesses. Off: such texts are words, and only buttons that the bot has sent are obeyed."""
+
+
+class ChannelsSettings(Section):
+    """The channels. Which of them are served: docs/channels.md."""
+
+    web: ChannelSettings = ChannelSettings()
+    """The web page and our own API."""
+    rest: ChannelSettings = ChannelSettings()
+    """Rasa's REST channel."""
+    callback: ChannelSettings = ChannelSettings()
+    """Rasa's callback channel."""
+    socketio: ChannelSettings = ChannelSettings()
+    """Rasa's Socket.IO channel."""
+
+
+class ActionSettings(Section):
+    """Custom actions. Which server runs them: docs/actions.md."""
+
+    deadline_s: float = Field(default=10.0, gt=0, le=600)
+    """Seconds until an action that has not answered is given up and the user is told that something went wrong."""
+    compress: bool = False
+    """Whether requests to an action server over HTTP are deflated."""
+    words_deadline_s: float = Field(default=2.0, gt=0, le=600)
+    """Seconds until a server that words responses is given up and the domain's own wording is sent."""
+
+
 class GeneratorSettings(Section):
     """A language model that words answers. Off: a bot answers from approved text until its generator is proven."""
 
@@ -144,6 +176,8 @@ class Settings(BaseSettings):
     """How the bot leads a conversation."""
     server: ServerSettings = ServerSettings()
     """Where the server listens, who may call, and how much."""
+    channels: ChannelsSettings = ChannelsSettings()
+    """The channels that people reach the bot by."""
     queues: QueueSettings = QueueSettings()
     """How much may wait before new messages are refused."""
     store: StoreSettings = StoreSettings()
@@ -152,6 +186,8 @@ class Settings(BaseSettings):
     """The sentence encoder that all skills share."""
     runner: RunnerSettings = RunnerSettings()
     """How skills are run."""
+    actions: ActionSettings = ActionSettings()
+    """Custom actions."""
     retrieval: RetrievalSettings = RetrievalSettings()
     """Answers from documents."""
     generator: GeneratorSettings = GeneratorSettings()

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
 from pydantic import JsonValue
 
 from bot.app import Bot, Wiring, open_bot
-from bot.server.app import build_app, find_channels
+from bot.server.app import build_app
+from bot.server.channels import find_channels, not_served
 from bot.server.routes import Services
 from bot.server.run import serve
+from bot.server.settings import ServerSettings
 from bot.telemetry import Telemetry
+from connectors.http import HttpChannel
+
+_log = structlog.get_logger("understudy.serving")
 
 
 async def serve_project(root: Path, changes: Mapping[str, Any], started: Callable[[str], None]) -> None:
@@ -26,8 +32,15 @@ async def serve_project(root: Path, changes: Mapping[str, Any], started: Callabl
     _calm_collector()
     async with open_bot(root, Wiring(observe=telemetry.observe, watch=True)) as bot:
         settings = bot.settings.server.model_copy(update=dict(changes))
-        app = build_app(_services(bot), settings, find_channels(settings.limits), telemetry)
+        app = build_app(_services(bot), settings, _channels(bot, settings), telemetry)
         await serve(app, started=started)
+
+
+def _channels(bot: Bot, settings: ServerSettings) -> Sequence[HttpChannel]:
+    credentials, chosen = bot.loaded.project.credentials, bot.settings.channels
+    if warning := not_served(credentials):
+        _log.warning(warning)
+    return find_channels(settings.limits, credentials, {name: one.payloads for name, one in chosen})
 
 
 def _calm_collector() -> None:

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
 from bot.core.errors import NotFound
@@ -124,8 +124,8 @@ class Stored(BaseModel):
 class ConversationApi:
     """The handlers. `submit` serves the WebSocket too, so both obey the same rules."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, limits: Limits, payloads: bool = False) -> None:
+        self._limits, self._payloads = limits, payloads
         self._gateway: Gateway | None = None
         self._messages = Throttle(limits.messages_per_second, limits.messages_burst)
         per_minute = limits.new_conversations_per_minute
@@ -190,8 +190,9 @@ class ConversationApi:
         self._messages.take(conversation, "messages in this conversation")
         message = Message(id=f"u.{key}", parts=(Text(text=body.text or body.payload),))
         address = Address(channel="web", conversation=conversation, sender=conversation)
-        title = {"title": body.title} if body.title else {}
-        return await self.gateway.submit(Inbound(address=address, message=message, key=key, metadata={**title}))
+        title: dict[str, JsonValue] = {"title": body.title} if body.title else {}
+        inbound = Inbound(address=address, message=message, key=key, metadata=title, payloads=self._payloads)
+        return await self.gateway.submit(inbound)
 
     async def _create(self, call: Call[None, None]) -> Answer:
         self._conversations.take(call.client, "new conversations from this address")

@@ -1,6 +1,7 @@
 """The terminal channel: one conversation, typed.
 
-Buttons are numbered; typing a number presses that button. Sources are shown under the answer they belong to.
+Buttons are numbered; typing a number presses that button. Whoever sits at the terminal is trusted: a typed
+`/intent{...}` is obeyed. Sources are shown under the answer they belong to.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Console:
         key = uuid.uuid4().hex
         address = Address(channel=self.name, conversation=self.conversation, sender="console")
         message = Message(id=key, parts=(Text(text=words),))
-        receipt = await self.gateway.submit(Inbound(address=address, message=message, key=key))
+        receipt = await self.gateway.submit(Inbound(address=address, message=message, key=key, payloads=True))
         outcome = await receipt.settled()
         self.offered = _last_choices(outcome.messages)
         return outcome

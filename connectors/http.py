@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from bot.core.errors import Refused
@@ -84,10 +84,21 @@ class Route:
     errors: Sequence[int] = ()
 
 
-class HttpChannel(Channel, Protocol):
-    """A channel that is reached by HTTP. Made with the limits, opened and closed with the server."""
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the operator says about one channel: its section of credentials.yml, and whether payloads are let through.
 
-    def __init__(self, limits: Limits) -> None: ...
+    `payloads`: anybody may type `/intent{...}` and is obeyed, as in Rasa; otherwise only buttons that we have sent are.
+    """
+
+    credentials: Mapping[str, JsonValue] = field(default_factory=dict)
+    payloads: bool = False
+
+
+class HttpChannel(Channel, Protocol):
+    """A channel that is reached by HTTP. Made with the limits and its setup, opened and closed with the server."""
+
+    def __init__(self, limits: Limits, setup: Setup = ...) -> None: ...
 
     def routes(self) -> Sequence[Route]:
         """What it answers to."""

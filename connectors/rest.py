@@ -1,44 +1,44 @@
 """The REST channel in Rasa's shape: what existing clients and widgets post to.
 
-`sender` names the conversation. It is chosen by the caller, who therefore must be a server or a widget that picks ids
-nobody can guess; a request without a sender gets a fresh conversation, never a shared one. `message_id` in the body or
-the `Idempotency-Key` header makes a resend safe. Content-Type is ignored, as in Rasa. A `message` that looks like
-`/intent` is plain text unless it is the payload of a button that the bot has just offered.
+`message_id` in the body or the `Idempotency-Key` header makes a resend safe. Content-Type is ignored, as in Rasa. A
+`message` that looks like `/intent` is plain text unless it is the payload of a button that the bot has offered, or the
+operator lets payloads through on this channel.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, Field, StringConstraints
 
-from bot.core.events import Recorded, Replied, Settled
-from bot.core.messages import Address, Inbound, Message, Text
-from bot.core.protocols import Capabilities, Gateway, Receipt
-from connectors.http import Answer, Call, Route
+from bot.core.protocols import Capabilities, Gateway
+from connectors.http import Answer, Call, Route, Setup
 from connectors.limits import Limits
+from connectors.rasa_request import RasaRequest, inbound
 from connectors.rendering import RasaMessages, rasa_messages
-from connectors.texts import Key, MessageText, Name
+from connectors.streaming import Position, as_events, as_lines, position, wants_events
 from connectors.turns import IdempotencyHeaders, idempotency_key, settled
-
-
-class RasaRequest(BaseModel):
-    """A user's message. Fields that Rasa's clients send and we do not need are accepted and ignored."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    message: MessageText
-    sender: Name = Field(default_factory=str, description="The conversation; absent: a new one.")
-    metadata: dict[str, JsonValue] = {}
-    message_id: Key = Field(default_factory=str, description="Makes a resend safe.")
 
 
 class Stream(BaseModel):
     """How the answer comes."""
 
-    stream: bool = Field(default=False, description="Lines of JSON, each sent as soon as the bot has said it.")
+    stream: bool = Field(
+        default=False,
+        description="Messages as soon as the bot has said them: server-sent events for a client whose Accept header "
+        "names text/event-stream, lines of JSON (as in Rasa) for others.",
+    )
+
+
+class RestHeaders(IdempotencyHeaders):
+    """Headers that a sending request may carry."""
+
+    last_event: Annotated[str, StringConstraints(max_length=200)] = Field(
+        default_factory=str, alias="Last-Event-ID", description="Go on with a stream of server-sent events."
+    )
 
 
 class Status(BaseModel):
@@ -53,8 +53,8 @@ class RestChannel:
     name = "rest"
     capabilities = Capabilities(markdown=False)
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, limits: Limits, setup: Setup = Setup()) -> None:  # noqa: B008 - a frozen value
+        self._limits, self._payloads = limits, setup.payloads
         self._gateway: Gateway | None = None
 
     async def open(self, gateway: Gateway) -> None:
@@ -84,7 +84,7 @@ class RestChannel:
                 {200: RasaMessages},
                 body=RasaRequest,
                 query=Stream,
-                headers=IdempotencyHeaders,
+                headers=RestHeaders,
                 stream="text/event-stream",
                 errors=(409, 429, 503, 504),
             ),
@@ -96,42 +96,27 @@ class RestChannel:
     async def _webhook(self, call: Call[RasaRequest, Stream]) -> Answer | web.StreamResponse:
         gateway = self._gateway
         assert gateway is not None, "the server opens a channel before it serves"
-        inbound = _inbound(call.body, idempotency_key(call.body.message_id, call.headers))
-        receipt = await gateway.submit(inbound)
+        at, key = _place(call)
+        receipt = await gateway.submit(inbound(self.name, call.body, key, self._payloads))
+        if call.query.stream and wants_events(call.request):
+            return await as_events(call.request, gateway, receipt, at, self._limits.heartbeat_seconds)
         if call.query.stream:
-            return await _stream(call.request, gateway, receipt)
+            return await as_lines(call.request, gateway, receipt)
         outcome = await settled(receipt, self._limits.turn_seconds)
         return Answer(200, rasa_messages(outcome.messages, receipt.conversation))
 
 
-def _inbound(body: RasaRequest, key: str) -> Inbound:
-    sender = body.sender or f"rest-{secrets.token_urlsafe(16)}"
-    message = Message(id=f"u.{key}", parts=(Text(text=body.message),))
-    return Inbound(
-        address=Address(channel="rest", conversation=sender, sender=sender),
-        message=message,
-        key=key,
-        metadata=body.metadata,
-    )
+def _place(call: Call[RasaRequest, Stream]) -> tuple[Position, str]:
+    """Where the stream begins, and the message's key, which the id of a broken stream holds.
 
-
-async def _stream(request: web.Request, gateway: Gateway, receipt: Receipt) -> web.StreamResponse:
-    """Rasa's streaming answer: lines of JSON under the type of an event stream, one a message."""
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
-    await response.prepare(request)
-    async for recorded in gateway.follow(receipt.conversation, receipt.seq):
-        if recorded.turn == receipt.turn and isinstance(recorded.event, Replied):
-            await response.write(_lines(recorded.event.message, receipt.conversation))
-        if _over(recorded, receipt.turn):
-            break
-    await response.write_eof()
-    return response
-
-
-def _lines(message: Message, recipient: str) -> bytes:
-    items = rasa_messages((message,), recipient).root
-    return b"".join(item.model_dump_json(exclude_none=True).encode() + b"\n" for item in items)
-
-
-def _over(recorded: Recorded, turn: int) -> bool:
-    return recorded.turn == turn and isinstance(recorded.event, Settled)
+    Raises:
+        InputError: the Last-Event-ID is none of ours.
+        DuplicateMismatch: it belongs to another message.
+    """
+    at = position(call.headers.last_event) if call.headers.last_event else None
+    body = call.body
+    if not (body.sender or body.message_id or call.headers.key or at):
+        key = secrets.token_hex(16)  # it will name the conversation, so nobody may guess it
+    else:
+        key = idempotency_key(body.message_id, call.headers, at.key if at else "")
+    return at or Position(key, (0, -1)), key

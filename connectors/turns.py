@@ -24,16 +24,19 @@ class IdempotencyHeaders(BaseModel):
     key: Key = Field(default_factory=str, alias="Idempotency-Key")
 
 
-def idempotency_key(in_body: str, headers: IdempotencyHeaders) -> str:
-    """The client's message id from body or header, or a fresh one.
+def idempotency_key(in_body: str, headers: IdempotencyHeaders, in_event: str = "") -> str:
+    """The client's message id from body or header or the id of an event that it saw, or a fresh one.
 
     Raises:
-        DuplicateMismatch: both are given and differ.
+        DuplicateMismatch: two are given and differ.
     """
     if in_body and headers.key and in_body != headers.key:
         raise DuplicateMismatch("the message id in the body differs from the Idempotency-Key header; send one of them")
+    given = in_body or headers.key
+    if given and in_event and given != in_event:
+        raise DuplicateMismatch("Last-Event-ID belongs to another message; leave it out for a new one")
     # It has to be new, not secret: asking the system for random bytes gives up the interpreter lock at every request.
-    return in_body or headers.key or f"{getrandbits(128):032x}"
+    return given or in_event or f"{getrandbits(128):032x}"
 
 
 async def settled(receipt: Receipt, seconds: float) -> Outcome:

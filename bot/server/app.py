@@ -9,31 +9,25 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import cache
-from importlib.metadata import entry_points
 
 from aiohttp import web
 
 from bot import __version__
 from bot.server import errors
 from bot.server.binding import bind, counted
+from bot.server.channels import find_channels
 from bot.server.openapi import describe
 from bot.server.routes import Document, Services, SystemRoutes
 from bot.server.security import Guard, add_headers
 from bot.server.settings import ServerSettings
 from bot.telemetry import MeteredGateway, Telemetry
 from connectors.http import Answer, Call, HttpChannel, Route
-from connectors.limits import Limits
+
+__all__ = ["build_app", "find_channels"]
 
 SETTINGS: web.AppKey[ServerSettings] = web.AppKey("settings", ServerSettings)
 TELEMETRY: web.AppKey[Telemetry] = web.AppKey("telemetry", Telemetry)
 CHANNELS: web.AppKey[Sequence[HttpChannel]] = web.AppKey("channels", Sequence[HttpChannel])
-
-
-def find_channels(limits: Limits) -> tuple[HttpChannel, ...]:
-    """The installed channels that speak HTTP (entry points of the group `understudy.channels`)."""
-    found = sorted(entry_points(group="understudy.channels"), key=lambda point: point.name)
-    kinds = [point.load() for point in found]
-    return tuple(kind(limits) for kind in kinds if hasattr(kind, "routes"))
 
 
 def build_app(

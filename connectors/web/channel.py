@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bot.core.errors import InputError, Overloaded
 from bot.core.protocols import Capabilities, Gateway
 from connectors.api import ConversationApi
-from connectors.http import Call, Route
+from connectors.http import Call, Route, Setup
 from connectors.limits import Limits
 from connectors.texts import WebConversation
 from connectors.web.session import Session
@@ -44,9 +44,9 @@ class WebChannel:
     name = "web"
     capabilities = Capabilities(images=False, push=True)
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, setup: Setup = Setup()) -> None:  # noqa: B008 - a frozen value
         self._limits = limits
-        self._api = ConversationApi(limits)
+        self._api = ConversationApi(limits, setup.payloads)
         self._sessions: set[Session] = set()
         self._per_conversation: Counter[str] = Counter()
         self._draining = False
