@@ -6,6 +6,7 @@ nobody can tell which one counts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,13 +16,16 @@ from bot.core.filling import coerce
 from bot.core.program import EntityType, Intent, MappingCondition, Slot, SlotMapping, Variation
 from bot.hints import listed
 from bot.project.fields import Fields
+from bot.project.forms import ScriptSections
 from bot.project.problems import Problems
 from bot.project.responses import read_responses
 from bot.yaml import Node, describe
 
 _SLOT_TYPES = ("text", "bool", "float", "list", "categorical", "any")
 _MAPPINGS = ("from_entity", "from_intent", "from_trigger_intent", "from_text", "controlled", "custom", "from_llm")
-_KEPT = ("forms", "e2e_actions", "session_config", "config")
+_SCRIPT = ("forms", "e2e_actions", "session_config", "config")
+_UNFEATURIZED = "unfeaturized"
+_SLOT_NAME = re.compile(r"""[^\s{}()\[\]"'`]+""")
 
 Where = dict[str, str]
 """Places by name."""
@@ -38,7 +42,10 @@ class DomainReader:
         self.slots: dict[str, Slot] = {}
         self.responses: dict[str, tuple[Variation, ...]] = {}
         self.actions: dict[str, None] = {}
-        self.kept: dict[str, JsonValue] = {}
+        self.script = ScriptSections(problems)
+        self.send_domain: set[str] = set()
+        self.unfelt: set[str] = set()
+        self.auto_filled: set[str] = set()
         self.intents_at: Where = {}
         self.slots_at: Where = {}
         self.responses_at: Where = {}
@@ -47,15 +54,10 @@ class DomainReader:
 
     def read(self, key: str, section: Node) -> None:
         """Read the section called `key`."""
-        if key in _KEPT:
-            self.keep(key, section)
+        if key in _SCRIPT:
+            self.script.read(key, section)
         else:
             getattr(self, f"read_{key}")(section)
-
-    def keep(self, key: str, section: Node) -> None:
-        """Keep a section that is not used yet as it is."""
-        value, held = section.plain(), self.kept.get(key)
-        self.kept[key] = {**held, **value} if isinstance(held, dict) and isinstance(value, dict) else value
 
     def read_intents(self, section: Node) -> None:
         for name, node, body in self._named(section, "intent"):
@@ -70,19 +72,21 @@ class DomainReader:
         for name, _, body in self._named(section, "entity"):
             with Fields(body, self.problems, f"entity {name!r}") as fields:
                 roles, groups = fields.texts("roles"), fields.texts("groups")
-                fields.known("influence_conversation")
+                if not fields.flag("influence_conversation", True):
+                    self.unfelt.add(name)
             self.entities[name] = EntityType(name=name, roles=roles, groups=groups)
 
     def read_actions(self, section: Node) -> None:
         for name, node, body in self._named(section, "action"):
             with Fields(body, self.problems, f"action {name!r}") as fields:
-                fields.known("send_domain")
+                if fields.flag("send_domain", False):
+                    self.send_domain.add(name)
             self.actions[name] = None
             self.actions_at.setdefault(name, node.where)
 
     def read_responses(self, section: Node) -> None:
         for name, (variations, where) in read_responses(section, self.problems).items():
-            if name in self.responses:
+            if self.responses.get(name, variations) != variations:
                 self.problems.error(f"response {name!r} is written in {self.responses_at[name]} already", where)
             self.responses[name], self.responses_at[name] = variations, where
 
@@ -91,12 +95,19 @@ class DomainReader:
             self.problems.error(f"`slots` must be a map of names, found {describe(section)}", section.where)
         for name, node in section.map.items():
             where = section.where_key(name)
-            if name in self.slots:
+            slot = self._slot(name, node)
+            if self.slots.get(name, slot) != slot:
                 self.problems.error(f"slot {name!r} is written in {self.slots_at[name]} already", where)
-            if not name.isidentifier():
+            if not _SLOT_NAME.fullmatch(name):
                 self.problems.error(f"slot {name!r}: a name has only letters, digits and _, as in order_id", where)
             self.slots_at[name] = where
-            self.slots[name] = self._slot(name, node)
+            self.slots[name] = slot
+
+    def fill_automatically(self) -> None:
+        """As in Rasa 2: a slot without mappings takes the entity of its own name."""
+        for name in self.auto_filled & self.entities.keys():
+            mapping = SlotMapping(kind="from_entity", entity=name)
+            self.slots[name] = self.slots[name].model_copy(update={"mappings": (mapping,)})
 
     def _slot(self, name: str, node: Node) -> Slot:
         with Fields(node, self.problems, f"slot {name!r}") as fields:
@@ -106,10 +117,12 @@ class DomainReader:
                 "values": self._categories(fields),
                 "minimum": fields.number("min_value"),
                 "maximum": fields.number("max_value"),
-                "influences": fields.flag("influence_conversation", True),
+                "influences": fields.flag("influence_conversation", True) and not _unfeaturized(fields),
                 "mappings": tuple(m for item in fields.items("mappings") for m in self._mapping(name, item)),
             }
-            fields.known("auto_fill", "value_reset_delay", "validation", "shared_for_coexistence")
+            if fields.flag("auto_fill", True) and "mappings" not in node.map:
+                self.auto_filled.add(name)
+            fields.known("value_reset_delay", "validation", "shared_for_coexistence")
             slot = Slot(**values)
             return slot.model_copy(update={"initial": self._initial(slot, fields)})
 
@@ -119,6 +132,11 @@ class DomainReader:
         given = fields.text("type", "text")
         if "." in given:
             self.custom_types[given] = fields.where("type")
+            fields.known(*fields.node.map)
+            return "any"
+        if given == _UNFEATURIZED:
+            message = f"{fields.what}: type {given!r} is of Rasa 1; it is read as `any` that influences nothing"
+            self.problems.warn(message, fields.where("type"))
             return "any"
         return fields.choice("type", _SLOT_TYPES, "text")
 
@@ -173,6 +191,10 @@ class DomainReader:
                 self.problems.error(f"{what} {name!r}: a name has no spaces; use _ between words", item.where)
             else:
                 yield name, item, body
+
+
+def _unfeaturized(fields: Fields) -> bool:
+    return fields.text("type") == _UNFEATURIZED
 
 
 def _word(value: object) -> str:

@@ -62,6 +62,11 @@ class Endpoints:
         """The server that words responses."""
         return self._one("nlg")
 
+    @property
+    def has_action(self) -> bool:
+        """Whether an action server is named, its variables set or not."""
+        return "action_endpoint" in self.read
+
     def _one(self, key: str) -> Endpoint | None:
         found = self.read.get(key)
         if isinstance(found, ProjectError):

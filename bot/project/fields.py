@@ -21,7 +21,10 @@ from bot.yaml import Node, describe
 
 
 class Fields:
-    """The keys of one map. `what` names the thing in messages. Not `strict`: an unknown key is only warned about."""
+    """The keys of one map. `what` names the thing in messages.
+
+    Not `strict`: an unknown key that is near to no known one is only warned about.
+    """
 
     def __init__(self, node: Node, problems: Problems, what: str, strict: bool = True) -> None:
         self.node, self.problems, self.what, self.strict = node, problems, what, strict
@@ -38,7 +41,7 @@ class Fields:
         for key in self.node.map:
             if key not in self.asked:
                 hint = nearest(key, self.asked) or f"; known keys: {', '.join(self.asked)}"
-                report = self.problems.error if self.strict else self.problems.warn
+                report = self.problems.error if self.strict or hint.startswith("; did") else self.problems.warn
                 report(f"{self.what}: unknown key {key!r}{hint}", self.node.where_key(key))
 
     def error(self, message: str, where: str = "") -> None:

@@ -1,7 +1,8 @@
 """`load_project`: from a folder to a checked `Program`, training data and settings.
 
-Read are `domain.yml` or the files below `domain/`, everything below `data/`, `bot.yml`, and of a Rasa project's
-`config.yml` the language. Any section may stand in any of these files. All errors are gathered and raised together.
+Read are `domain.yml` or the files below `domain/`, everything below `data/`, `bot.yml`, and of a Rasa project
+`config.yml`, `endpoints.yml` and `credentials.yml`. Any section may stand in any of the files of the domain and the
+data. All errors are gathered and raised together.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import JsonValue
-
 from bot.config import FILE, Settings, load_settings
 from bot.core.errors import ProjectError
 from bot.core.filling import coerce
@@ -23,17 +22,22 @@ from bot.project.checks import Parts, check_references, check_shapes
 from bot.project.defaults import default_responses
 from bot.project.domain import DomainReader
 from bot.project.endpoints import Credentials, Endpoints, read_credentials, read_endpoints
+from bot.project.expand import ReadStory
 from bot.project.flows import ReadFlow, pretty, read_flows
+from bot.project.names import Names, check_names
 from bot.project.nlu import NluData, NluReader
 from bot.project.problems import Problems, ProjectWarning
-from bot.project.rasa_config import read_rasa_config
+from bot.project.rasa_config import RasaConfig, read_rasa_config
 from bot.project.scan import scan_actions
+from bot.project.script import ReadScript, read_script, script_slots
+from bot.project.stories import StoryReader
 from bot.project.warnings import Seen, warn
 from bot.yaml import Node, describe, read_yaml
 
 _DOMAIN = ("intents", "entities", "slots", "responses", "actions", "forms", "e2e_actions", "session_config", "config")
-_LATER = ("rules", "stories")
-_SECTIONS = ("version", "nlu", "flows", *_DOMAIN, *_LATER)
+_STORIES = ("rules", "stories")
+_SECTIONS = ("version", "nlu", "flows", *_DOMAIN, *_STORIES)
+_OLD_NAMES = {"templates": "responses"}
 MAX_FILES = 2_000
 """Most YAML files in a project."""
 
@@ -42,8 +46,9 @@ MAX_FILES = 2_000
 class Project:
     """A project that has been read and checked.
 
-    `knowledge` are existing files and folders, absolute. `kept` holds what later versions will use as it was written:
-    forms, e2e_actions, session_config and config of the domain.
+    `knowledge` are existing files and folders, absolute. `stories` are the rules and stories of `program.script` with
+    the places of their steps, `places` those of intents, responses, actions, slots and forms, by `intent greet` and so
+    on. `send_domain` are the actions that want to be sent the domain; `assistant_id` is that of `config.yml`.
     """
 
     root: Path
@@ -52,9 +57,12 @@ class Project:
     settings: Settings
     knowledge: tuple[Path, ...] = ()
     warnings: tuple[ProjectWarning, ...] = ()
-    kept: Mapping[str, JsonValue] = field(default_factory=dict)
     endpoints: Endpoints = field(default_factory=Endpoints)
     credentials: Credentials = field(default_factory=Credentials)
+    stories: tuple[ReadStory, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
+    send_domain: frozenset[str] = frozenset()
+    assistant_id: str = ""
 
 
 def load_project(root: Path) -> Project:
@@ -67,12 +75,13 @@ def load_project(root: Path) -> Project:
     problems = Problems()
     if not root.is_dir():
         raise ProjectError(f"there is no folder {str(root)!r}; name the project's folder, or make one with `bot init`")
-    settings = load_settings(root, read_rasa_config(root, problems))
-    reader = _Reader(root, problems)
+    config = read_rasa_config(root, problems)
+    settings = load_settings(root, config.settings)
+    reader = _Reader(root, config, problems)
     reader.read_all()
     knowledge = _knowledge(root, settings, problems)
+    reader.endpoints, credentials = read_endpoints(root, problems), read_credentials(root, problems)
     program = reader.program(settings, bool(knowledge))
-    endpoints, credentials = read_endpoints(root, problems), read_credentials(root, problems)
     return Project(
         root=root,
         program=program,
@@ -80,9 +89,12 @@ def load_project(root: Path) -> Project:
         settings=settings,
         knowledge=knowledge,
         warnings=problems.finish(),
-        kept=reader.domain.kept,
-        endpoints=endpoints,
+        endpoints=reader.endpoints,
         credentials=credentials,
+        stories=reader.script.stories,
+        places=reader.places(),
+        send_domain=frozenset(reader.domain.send_domain),
+        assistant_id=config.assistant_id,
     )
 
 
@@ -104,12 +116,15 @@ def _knowledge(root: Path, settings: Settings, problems: Problems) -> tuple[Path
 class _Reader:
     """Reads the files of one project and puts the parts together."""
 
-    def __init__(self, root: Path, problems: Problems) -> None:
-        self.root, self.problems = root, problems
+    def __init__(self, root: Path, config: RasaConfig, problems: Problems) -> None:
+        self.root, self.config, self.problems = root, config, problems
         self.domain = DomainReader(problems)
         self.nlu = NluReader(root, problems)
         self.flows: dict[str, ReadFlow] = {}
-        self.later: dict[str, str] = {}
+        self.stories = StoryReader(problems)
+        self.script = ReadScript()
+        self.endpoints = Endpoints()
+        self.old = False
 
     def read_all(self) -> None:
         """Read every file; a file that is no YAML is reported and left out."""
@@ -144,7 +159,8 @@ class _Reader:
         if not isinstance(node.value, dict):
             expected = f"expected sections such as `nlu:` or `flows:`, found {describe(node)}"
             self.problems.error(expected, node.where)
-        for key, section in node.map.items():
+        for given, section in node.map.items():
+            key = _OLD_NAMES.get(given, given)
             if key not in _SECTIONS:
                 hint = nearest(key, _SECTIONS) or f"; sections: {', '.join(_SECTIONS)}"
                 self.problems.error(f"unknown section {key!r}{hint}", node.where_key(key))
@@ -154,9 +170,10 @@ class _Reader:
     def section(self, key: str, section: Node) -> None:
         if key == "version":
             if not str(section.value).startswith("3"):
+                self.old = True
                 self.problems.warn(f"written for version {section.value!r}; it is read as version 3.1", section.where)
-        elif key in _LATER:
-            self.later.setdefault(key, section.where)
+        elif key in _STORIES:
+            self.stories.read(key, section)
         elif key == "nlu":
             self.nlu.read(section)
         elif key == "flows":
@@ -172,28 +189,65 @@ class _Reader:
 
     def program(self, settings: Settings, knowledge: bool) -> Program:
         """The checked program; problems are left to the caller to raise."""
-        behaviour = settings.behaviour
+        if self.old:
+            self.domain.fill_automatically()
+        behaviour, domain = settings.behaviour, self.domain
         actions = scan_actions(self.root, self.problems)
         intents = self.intent_names()
-        responses = {**default_responses(behaviour), **self.domain.responses}
-        known = frozenset({*self.domain.actions, *actions.places})
-        parts = Parts(self.domain, self.flows, frozenset(intents), responses, known, self.problems)
+        scripted = bool(self.stories.parts or domain.script.forms)
+        slots = {**domain.slots, **(script_slots(domain) if scripted else {})}
+        responses = {**default_responses(behaviour), **domain.responses}
+        known = frozenset({*domain.actions, *actions.places})
+        parts = Parts(domain, self.flows, frozenset(intents), responses, known, self.problems)
         check_references(parts)
         check_shapes(parts)
-        flows = {name: _finished(read.flow, responses, self.domain.slots) for name, read in self.flows.items()}
-        flows |= self.retrieval_flows(flows, responses)
+        self.script = read_script(self.stories, domain, slots, self.config, self.problems)
+        flows = {name: _finished(read.flow, responses, slots) for name, read in self.flows.items()}
+        if self.script.script is None:
+            flows |= self.retrieval_flows(flows, responses)
         made = Program(
             intents=self.intents(intents, flows, settings),
-            entities=self.domain.entities,
-            slots=self.domain.slots,
+            entities=domain.entities,
+            slots=slots,
             responses=responses,
             flows=flows,
             actions=tuple(sorted(known)),
             behaviour=behaviour,
             knowledge=knowledge,
+            script=self.script.script,
         )
-        warn(Seen(made, self.domain, self.nlu, self.flows, actions, self.later, settings), self.problems)
+        self.check_script(made)
+        warn(Seen(made, domain, self.nlu, self.flows, actions, self.endpoints, settings), self.problems)
         return made.model_copy(update={"id": program_id(made)})
+
+    def check_script(self, program: Program) -> None:
+        """Report names in the script that do not exist."""
+        if program.script is None:
+            return
+        annotated = {entity.type for example in self.nlu.examples for entity in example.entities}
+        names = Names(
+            domain=self.domain,
+            slots=program.slots,
+            intents=frozenset(program.intents),
+            entities=frozenset({*program.entities, *annotated}),
+            retrieval=frozenset(name.split("/")[0] for name, intent in program.intents.items() if intent.retrieval),
+            responses=frozenset(self.domain.responses),
+            actions=frozenset(program.actions),
+            problems=self.problems,
+        )
+        check_names(names, self.script.stories)
+
+    def places(self) -> dict[str, str]:
+        """Where things are written, by kind and name."""
+        domain = self.domain
+        kinds = {
+            "intent": {**self.nlu.named, **domain.intents_at},
+            "response": domain.responses_at,
+            "action": domain.actions_at,
+            "slot": domain.slots_at,
+            "form": domain.script.forms_at,
+        }
+        return {f"{kind} {name}": where for kind, found in kinds.items() for name, where in found.items()}
 
     def intent_names(self) -> dict[str, None]:
         """Declared intents and those with examples, in order."""
@@ -218,8 +272,10 @@ class _Reader:
         for name in names:
             declared = self.domain.intents.get(name) or self.domain.intents.get(name.split("/")[0])
             used, ignored = (declared.entities if declared else None), self.domain.ignored.get(name, ())
+            ignored = (*ignored, *self.domain.unfelt)
             if ignored:
-                used = tuple(entity for entity in (used or self.domain.entities) if entity not in ignored)
+                offered = self.domain.entities if used is None else used
+                used = tuple(entity for entity in offered if entity not in ignored)
             label = settings.labels.get(name) or titles.get(name) or pretty(name)
             retrieval = name in parents or "/" in name or bool(declared and declared.retrieval)
             found[name] = Intent(name=name, label=label, retrieval=retrieval, entities=used)

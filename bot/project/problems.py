@@ -10,16 +10,19 @@ from dataclasses import dataclass
 
 from bot.core.errors import ProjectError
 
+UNDEFINED = "undefined"
+"""Kind of warnings about names that do not exist."""
 MOST_SHOWN = 20
 """How many errors one message lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectWarning:
-    """Something that works, but probably not as its author wants. `where` is `file:line`, or empty."""
+    """Something that works, but probably not as its author wants. `where` is `file:line`, or empty; `kind` sorts."""
 
     message: str
     where: str = ""
+    kind: str = ""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.where else self.message
@@ -43,14 +46,18 @@ class Problems:
     def __init__(self) -> None:
         self.errors: list[ProjectError] = []
         self.warnings: list[ProjectWarning] = []
+        self._seen: set[ProjectWarning] = set()
 
     def error(self, message: str, where: str = "") -> None:
         """Note an error."""
         self.errors.append(ProjectError(message, where))
 
-    def warn(self, message: str, where: str = "") -> None:
-        """Note a warning."""
-        self.warnings.append(ProjectWarning(message, where))
+    def warn(self, message: str, where: str = "", kind: str = "") -> None:
+        """Note a warning, once."""
+        warning = ProjectWarning(message, where, kind)
+        if warning not in self._seen:
+            self._seen.add(warning)
+            self.warnings.append(warning)
 
     def finish(self) -> tuple[ProjectWarning, ...]:
         """The warnings.

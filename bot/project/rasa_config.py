@@ -1,11 +1,12 @@
 """What a Rasa `config.yml` asks for, in terms of ours.
 
-Nothing in it has to be kept: one encoder with its heads does the work of the pipeline, flows that of the policies. The
-language is taken over; a component that has no counterpart is named, once.
+One encoder with its heads does the work of the pipeline; rules, stories and the learned ranking that of the policies.
+The language and the settings that change what a bot does are taken over; a component without a counterpart is named.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -20,7 +21,6 @@ _ENCODER = "the shared sentence encoder"
 _INTENT = "the intent head"
 _ENTITIES = "the entity head"
 _RULES = "entity rules, regular expressions and lookup tables"
-_FLOWS = "flows"
 
 COMPONENTS: dict[str, str] = {
     "WhitespaceTokenizer": _ENCODER,
@@ -50,39 +50,63 @@ COMPONENTS: dict[str, str] = {
     "RegexEntityExtractor": _RULES,
     "EntitySynonymMapper": "synonyms",
     "ResponseSelector": "retrieval intents",
-    "TEDPolicy": _FLOWS,
-    "UnexpecTEDIntentPolicy": _FLOWS,
-    "MemoizationPolicy": _FLOWS,
-    "AugmentedMemoizationPolicy": _FLOWS,
-    "RulePolicy": _FLOWS,
-    "FlowPolicy": _FLOWS,
+    "TEDPolicy": "the learned ranking",
+    "UnexpecTEDIntentPolicy": "the learned ranking",
+    "MemoizationPolicy": "stories",
+    "AugmentedMemoizationPolicy": "stories",
+    "RulePolicy": "rules",
+    "FlowPolicy": "flows",
 }
 """Rasa's components and what does their work here."""
 
-_KNOWN = ("recipe", "version", "assistant_id", "spaces", "importers", "system_entities", "core_target", "nlu_target")
+_KNOWN = ("recipe", "version", "spaces", "importers", "system_entities", "core_target", "nlu_target", "imports")
+_MEMORIES = ("AugmentedMemoizationPolicy", "MemoizationPolicy")
 
 
-def read_rasa_config(root: Path, problems: Problems) -> dict[str, JsonValue]:
-    """Defaults for our settings from `config.yml`, if there is one."""
+@dataclass(frozen=True, slots=True)
+class RasaConfig:
+    """What `config.yml` says. `settings` are defaults for ours, `script` fields of `Script`.
+
+    `restricts`: rules may hold one message of the user each, as RulePolicy's `restrict_rules` asks.
+    """
+
+    settings: dict[str, JsonValue] = field(default_factory=dict)
+    script: dict[str, JsonValue] = field(default_factory=dict)
+    assistant_id: str = ""
+    restricts: bool = True
+
+
+def read_rasa_config(root: Path, problems: Problems) -> RasaConfig:
+    """What `config.yml` says, if there is one."""
     name = next((name for name in ("config.yml", "config.yaml") if (root / name).is_file()), "")
     if not name:
-        return {}
+        return RasaConfig()
     try:
         node = read_yaml(root / name, name)
     except ProjectError as error:
         problems.errors.append(error)
-        return {}
+        return RasaConfig()
     if node.value is None:
-        return {}
-    with Fields(node, problems, "config.yml") as fields:
+        return RasaConfig()
+    with Fields(node, problems, "config.yml", strict=False) as fields:
         fields.known(*_KNOWN)
         language = fields.text("language")
-        components = [*fields.items("pipeline"), *fields.items("policies")]
-    unknown = {_component(item, problems): item.where for item in components}
-    missing = {name: where for name, where in unknown.items() if name and name not in COMPONENTS}
+        assistant = fields.text("assistant_id")
+        pipeline = {_component(item, problems): item for item in fields.items("pipeline")}
+        policies = {_component(item, problems): item for item in fields.items("policies")}
+    _name_unknown({**pipeline, **policies}, problems)
+    return RasaConfig(
+        settings={"languages": [language.split("_")[0].lower()]} if language else {},
+        script=_script(pipeline, policies, problems),
+        assistant_id=assistant,
+        restricts=_setting(policies, ("RulePolicy",), "restrict_rules") is not False,
+    )
+
+
+def _name_unknown(components: dict[str, Node], problems: Problems) -> None:
+    missing = {name: node.where for name, node in components.items() if name and name not in COMPONENTS}
     if missing:
         problems.warn(f"no counterpart for {listed(missing)}; left out", next(iter(missing.values())))
-    return {"languages": [language.split("_")[0].lower()]} if language else {}
 
 
 def _component(node: Node, problems: Problems) -> str:
@@ -92,3 +116,41 @@ def _component(node: Node, problems: Problems) -> str:
         problems.error(f"expected a component such as `- name: DIETClassifier`, found {describe(node)}", node.where)
         return ""
     return name.rsplit(".", 1)[-1] if name.startswith("rasa.") else name
+
+
+def _script(pipeline: dict[str, Node], policies: dict[str, Node], problems: Problems) -> dict[str, JsonValue]:
+    """How a script is followed; an empty pipeline, or empty policies, are Rasa's own default ones."""
+    found: dict[str, JsonValue] = {
+        "ranks": not policies or "TEDPolicy" in policies,
+        "nlu_fallback": not pipeline or "FallbackClassifier" in pipeline,
+        "fallback": (not policies or "RulePolicy" in policies)
+        and _setting(policies, ("RulePolicy",), "enable_fallback_prediction") is not False,
+    }
+    history = _setting(policies, _MEMORIES, "max_history")
+    if isinstance(history, int) and not isinstance(history, bool) and history > 0:
+        found["history"] = history
+    elif history is not None:
+        problems.error(f"`max_history` must be a whole number above 0, found {history!r}", _place(policies, _MEMORIES))
+    below = _setting(policies, ("RulePolicy",), "core_fallback_threshold")
+    if isinstance(below, int | float) and 0 <= below <= 1:
+        found["fallback_below"] = float(below)
+    elif below is not None:
+        message = f"`core_fallback_threshold` must be a number from 0 to 1, found {below!r}"
+        problems.error(message, _place(policies, ("RulePolicy",)))
+    action = _setting(policies, ("RulePolicy",), "core_fallback_action_name")
+    if isinstance(action, str) and action.strip():
+        found["fallback_action"] = action.strip()
+    return found
+
+
+def _setting(components: dict[str, Node], names: tuple[str, ...], key: str) -> JsonValue:
+    """A setting of the first of these components that is there."""
+    for name in names:
+        if name in components:
+            node = components[name].map.get(key)
+            return None if node is None else node.plain()
+    return None
+
+
+def _place(components: dict[str, Node], names: tuple[str, ...]) -> str:
+    return next(components[name].where for name in names if name in components)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,21 +14,21 @@ from bot.project.problems import Problems
 from bot.yaml import read_text
 
 _NAME = "actions.py"
+_MOST_FILES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class ActionScan:
-    """Names of `@action("name")` functions with their places; `text` is the file's, `rasa_sdk` if that is imported."""
+    """Names of `@action("name")` functions with their places; `text` is all code of actions there is."""
 
     places: dict[str, str] = field(default_factory=dict)
     text: str = ""
-    rasa_sdk: bool = False
 
 
 def scan_actions(root: Path, problems: Problems) -> ActionScan:
-    """Look through `actions.py` of a project; nothing is found when there is no such file."""
+    """Look through `actions.py`, or the package `actions`, of a project; nothing is found when there is neither."""
     if not (root / _NAME).is_file():
-        return ActionScan()
+        return ActionScan(text=_package(root))
     try:
         text = read_text(root / _NAME, _NAME)
         tree = _parsed(text)
@@ -40,7 +41,16 @@ def scan_actions(root: Path, problems: Problems) -> ActionScan:
         if name in places:
             problems.error(f"action {name!r} is defined in {places[name]} already", where)
         places.setdefault(name, where)
-    return ActionScan(places, text, any(module.split(".")[0] == "rasa_sdk" for module in _imported(tree)))
+    return ActionScan(places, text)
+
+
+def _package(root: Path) -> str:
+    """The text of all modules below `actions/`; one that cannot be read counts as empty."""
+    texts: list[str] = []
+    for path in sorted((root / "actions").rglob("*.py"))[:_MOST_FILES]:
+        with contextlib.suppress(ProjectError):
+            texts.append(read_text(path, path.name))
+    return "\n".join(texts)
 
 
 def _parsed(text: str) -> ast.Module:
@@ -64,11 +74,3 @@ def _decorated(tree: ast.Module) -> Iterator[tuple[str, int]]:
                     func=ast.Name(id="action") | ast.Attribute(attr="action"), args=[ast.Constant(value=str(name))]
                 ):
                     yield name, node.lineno
-
-
-def _imported(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module or ""

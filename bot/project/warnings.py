@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from bot.config import FILE, Settings
 from bot.core.program import Act, Collect, Program, Variation
 from bot.core.routing import NONE_OF_THESE, REPHRASE, RESUME
+from bot.core.script import Did
 from bot.hints import listed, nearest
 from bot.project.defaults import SYSTEM_RESPONSES
 from bot.project.domain import DomainReader
+from bot.project.endpoints import Endpoints
 from bot.project.flows import ReadFlow
 from bot.project.nlu import NluReader
 from bot.project.problems import Problems
@@ -21,43 +23,32 @@ FEW_EXAMPLES = 2
 _HOLE = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 _PAYLOAD = re.compile(r"/([^\s{}@()/][^\s{}@()]*)(?:@[\d.]+)?\s*(?:\{.*\})?\s*$", re.DOTALL)
 _OWN_PAYLOADS = (NONE_OF_THESE, REPHRASE, RESUME)
+_RASA_RESPONSES = ("utter_default", "utter_ask_rephrase")
 _BUILT_IN = ("nlu_fallback", "restart", "back", "session_start", "out_of_scope")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the checks look at. `later` are the places of sections that are not used yet."""
+    """What the checks look at."""
 
     program: Program
     domain: DomainReader
     nlu: NluReader
     flows: Mapping[str, ReadFlow]
     actions: ActionScan
-    later: Mapping[str, str]
+    endpoints: Endpoints
     settings: Settings
 
     @property
-    def foreign(self) -> bool:
-        """Whether parts of the project are left for a later version: then what seems unused may be used there."""
-        return bool(self.later or self.domain.kept.get("forms") or self.actions.rasa_sdk)
+    def elsewhere(self) -> bool:
+        """Whether code of actions is not here to be read: then what seems unused may be used there."""
+        return bool(self.domain.actions) and not self.actions.text
 
 
 def warn(seen: Seen, problems: Problems) -> None:
     """Run every check."""
     for check in _CHECKS:
         check(seen, problems)
-
-
-def _later_sections(seen: Seen, problems: Problems) -> None:
-    found = dict(seen.later)
-    for key in ("forms", "e2e_actions"):
-        if seen.domain.kept.get(key):
-            found[key] = ""
-    if seen.actions.rasa_sdk:
-        found["actions.py with rasa_sdk"] = "actions.py:1"
-    if found:
-        where = next((place for place in found.values() if place), "")
-        problems.warn(f"not used yet: {listed(found)}; this version answers with flows and documents", where)
 
 
 def _unread_keys(seen: Seen, problems: Problems) -> None:
@@ -107,7 +98,7 @@ def _undeclared(seen: Seen, problems: Problems) -> None:
 def _mappings(seen: Seen, problems: Problems) -> None:
     """Mappings that name what does not exist never fill their slot."""
     annotated = {entity.type for example in seen.nlu.examples for entity in example.entities}
-    for slot in seen.program.slots.values():
+    for slot in seen.domain.slots.values():
         where = seen.domain.slots_at[slot.name]
         for mapping in slot.mappings:
             entities = {*seen.program.entities, *annotated}
@@ -133,7 +124,7 @@ def _same_example_twice(seen: Seen, problems: Problems) -> None:
 
 
 def _unanswered_intents(seen: Seen, problems: Problems) -> None:
-    if seen.foreign or seen.program.knowledge:
+    if seen.program.script or seen.program.knowledge:
         return
     behaviour = seen.program.behaviour
     used = {behaviour.cancel_intent, behaviour.affirm_intent, behaviour.deny_intent, behaviour.handoff_intent}
@@ -157,9 +148,9 @@ def _behaviour_intents(seen: Seen, problems: Problems) -> None:
 
 
 def _unused_responses(seen: Seen, problems: Problems) -> None:
-    if seen.foreign:
+    if seen.elsewhere:
         return
-    used = set(SYSTEM_RESPONSES)
+    used = {*SYSTEM_RESPONSES, *used_by_script(seen.program)}
     for flow in seen.program.flows.values():
         for step in flow.steps:
             if isinstance(step, Act):
@@ -167,8 +158,19 @@ def _unused_responses(seen: Seen, problems: Problems) -> None:
             elif isinstance(step, Collect):
                 used |= {step.utter, *(rejection.utter or "" for rejection in step.rejections)}
     for name, where in seen.domain.responses_at.items():
-        if name not in used and name not in seen.actions.text:
+        if name not in used and name.split("/")[0] not in used and name not in seen.actions.text:
             problems.warn(f"response {name!r} is never used", where)
+
+
+def used_by_script(program: Program) -> frozenset[str]:
+    """The responses that rules, stories and forms use; of retrieval intents the name before the slash."""
+    script = program.script
+    if script is None:
+        return frozenset()
+    said = {step.action for story in (*script.rules, *script.stories) for step in story.steps if isinstance(step, Did)}
+    for form in script.forms.values():
+        said |= {f"utter_ask_{end}" for slot in form.required for end in (slot, f"{form.name}_{slot}")}
+    return frozenset({*said, *_RASA_RESPONSES})
 
 
 def _buttons(seen: Seen, problems: Problems) -> None:
@@ -212,16 +214,33 @@ def _found(variation: Variation) -> list[str]:
 
 
 def _actions_without_code(seen: Seen, problems: Problems) -> None:
+    """Custom actions that nothing could run."""
+    code = seen.actions
     missing = [
-        name for name in seen.domain.actions if name not in seen.actions.places and not name.startswith("utter_")
+        name
+        for name in seen.domain.actions
+        if name not in code.places and name not in code.text and not name.startswith("utter_")
     ]
-    if missing and not seen.foreign:
-        where = seen.domain.actions_at[missing[0]]
-        problems.warn(f'no code for {listed(missing)}; write functions with @action("name") in actions.py', where)
+    if not missing or seen.endpoints.has_action:
+        return
+    fix = 'write functions with @action("name") in actions.py'
+    if seen.program.script is not None and not code.text:
+        fix = "name the action server under `action_endpoint:` in endpoints.yml, or put the package `actions` here"
+    problems.warn(f"no code for {listed(missing)}; {fix}", seen.domain.actions_at[missing[0]])
+
+
+def _answers_of_retrieval(seen: Seen, problems: Problems) -> None:
+    """In a scripted bot each of `faq/hours` needs a response `utter_faq/hours`."""
+    if seen.program.script is None:
+        return
+    for intent, where in seen.nlu.named.items():
+        answer = f"utter_{intent}"
+        if "/" in intent and answer not in seen.program.responses:
+            hint = nearest(answer, seen.program.responses) or "; write it under `responses:`"
+            problems.warn(f"there is no response {answer!r} for intent {intent!r}{hint}", where)
 
 
 _CHECKS: tuple[Callable[[Seen, Problems], None], ...] = (
-    _later_sections,
     _unread_keys,
     _intents_without_examples,
     _undeclared,
@@ -234,4 +253,5 @@ _CHECKS: tuple[Callable[[Seen, Problems], None], ...] = (
     _buttons,
     _unanswerable,
     _actions_without_code,
+    _answers_of_retrieval,
 )

@@ -310,10 +310,12 @@ def test_a_rasa_project_loads_with_what_is_left_out_named_once(tmp_path: Path) -
     project = load(tmp_path, {**RASA})
     assert [str(warning) for warning in project.warnings] == [
         "config.yml:7: no counterpart for my.Thing; left out",
-        "data/rules.yml:2: not used yet: forms, rules, stories; this version answers with flows and documents",
+        "data/rules.yml:2: rule 'a' has no steps; it is left out",
+        "domain/forms.yml:1: form 'a_form' has no question for slot 'size'; write response `utter_ask_size`",
     ]
     assert project.settings.languages == ("de",)
-    assert project.kept["forms"] == {"a_form": {"required_slots": ["size"]}}
+    assert project.program.script is not None
+    assert project.program.script.forms["a_form"].required == ("size",)
 
 
 ASKING: dict[str, str | bytes | None] = {
