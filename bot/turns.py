@@ -19,7 +19,8 @@ from typing import NamedTuple, TypeVar
 from bot.core import events as ev
 from bot.core import steps as st
 from bot.core.conversation import Conversation, Turn
-from bot.core.errors import BotError, DeadlineExceeded, Rejected, SkillError
+from bot.core.dialogue import situation
+from bot.core.errors import BotError, DeadlineExceeded, Overloaded, Rejected, SkillError
 from bot.core.messages import Message, Part, Text
 from bot.core.policy import render
 from bot.core.program import Program
@@ -29,6 +30,8 @@ from bot.core.protocols import (
     ActionServer,
     Hits,
     Query,
+    Ranked,
+    Situation,
     Understanding,
     Utterance,
     Worded,
@@ -36,6 +39,7 @@ from bot.core.protocols import (
 )
 from bot.core.responses import with_parts
 from bot.mailbox import Mailbox, committed
+from bot.ranked import chosen
 
 _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -47,7 +51,8 @@ class Models:
     """All that answers depend on, as one value: a turn uses the same one from its beginning to its end.
 
     `bundle` is the model bundle's id. Without `retrieve` nothing is ever found; without `actions` custom actions fail.
-    `word` words responses; when it fails, or gives none, they are said in the program's own words.
+    `word` words responses; when it fails, or gives none, they are said in the program's own words. `rank` ranks a script's
+    actions; when it fails, or is not sure, the script's fallback is done.
     """
 
     bundle: str
@@ -56,6 +61,7 @@ class Models:
     retrieve: Callable[[Query], Awaitable[Hits]] | None = None
     actions: ActionServer | None = None
     word: Callable[[Wording], Awaitable[tuple[Part, ...] | None]] | None = None
+    rank: Callable[[Situation], Awaitable[Ranked]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +72,11 @@ class Deadlines:
     retrieve: float = 2.0
     action: float = 10.0
     word: float = 2.0
+    rank: float = 2.0
 
 
 class Timing(NamedTuple):
-    """How long a stage of a turn took: ack, understand, decide, retrieve, action, word or commit.
+    """How long a stage of a turn took: ack, understand, decide, retrieve, rank, action, word or commit.
 
     The stage "turn" is the whole, from the message to the outcome; only it names the channel and the outcome.
     """
@@ -169,6 +176,8 @@ class _Run:
                 await self._retrieve(step)
             case st.Run():
                 await self._act(step)
+            case st.Rank():
+                await self._rank(step)
             case st.Record():
                 for event in step.events:
                     self._note(event)
@@ -218,6 +227,20 @@ class _Run:
         query = Query(text=step.query, vector=self._understood.vector if same and self._understood else None)
         found = await self._slowly("retrieve", self._models.retrieve(query), self._by.deadlines.retrieve)
         self._note(ev.Retrieved(query=step.query, hits=found.hits, floor=found.floor, index=found.index))
+
+    async def _rank(self, step: st.Rank) -> None:
+        """Have the ranking choose the next action. It never fails the turn: there is always something else to do."""
+        if self._models.rank is None:
+            self._note(chosen(step, (), "no ranking"))
+            return
+        asked = self._models.rank(situation(self._box.state, self._models.program))
+        try:
+            found = await self._slowly("rank", asked, self._by.deadlines.rank, show=False)
+        except (SkillError, Overloaded) as error:
+            self._report(error, error.code)
+            self._note(chosen(step, (), error.code))
+        else:
+            self._note(chosen(step, found.candidates, "unsure"))
 
     async def _act(self, step: st.Run) -> None:
         turn = self._turn
@@ -313,10 +336,10 @@ class _Run:
         self._stage = stage
         return message.model_copy(update={"parts": parts}) if parts else message
 
-    async def _slowly(self, stage: str, work: Awaitable[Result], seconds: float) -> Result:
+    async def _slowly(self, stage: str, work: Awaitable[Result], seconds: float, *, show: bool = True) -> Result:
         """Wait for something outside; what was said before it is shown meanwhile."""
         self._stage = stage
-        if self._box.something_to_show:
+        if show and self._box.something_to_show:
             self._box.flush()
         started = time.perf_counter()
         try:
