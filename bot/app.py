@@ -17,7 +17,6 @@ from pathlib import Path
 
 import structlog
 
-from bot.actions import LocalActions
 from bot.bundles import Bundle, BundleStore, PointerWatch
 from bot.config import EncoderSettings as EncoderChoice
 from bot.config import Settings
@@ -26,13 +25,13 @@ from bot.core.protocols import Hits, Query, Understanding, Utterance
 from bot.manager import Deadlines, Manager, ManagerLimits, Models, Timing
 from bot.project import Project, load_project
 from bot.runner import Runner, RunnerLimits
+from bot.sdk.choose import ActionSource, Others
 from bot.store import SqlStore
 from retrieval.search import KnowledgeIndex
 from skills.encoder import MINILM, Encoder, EncoderSettings, EncoderSource
 from skills.understanding import Understander
 
 _log = structlog.get_logger("understudy.app")
-ACTIONS = "actions.py"
 LOOK_EVERY = 1.0
 """Seconds between looks at the pointers."""
 
@@ -43,9 +42,13 @@ def _unobserved(timing: Timing) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What a caller may choose. `log` replaces the project's log file; `observe` is told how long each stage took."""
+    """What a caller may choose. `log` replaces the project's log file; `observe` is told how long each stage took.
+
+    `actions` is a module of the project whose rasa-sdk actions run in this process.
+    """
 
     log: Path | None = None
+    actions: str | None = None
     observe: Callable[[Timing], None] = _unobserved
     watch: bool = False
 
@@ -72,6 +75,7 @@ class Loaded:
     index: KnowledgeIndex | None
     models: Models
     runners: tuple[Runner[Utterance, Understanding] | Runner[Query, Hits], ...]
+    others: Others
 
     def close(self) -> None:
         """End the threads."""
@@ -89,12 +93,14 @@ class Bot:
     manager: Manager
     loaded: Loaded
     encoder: Encoder
+    source: ActionSource
     retired: list[Loaded] = field(default_factory=list)
 
-    def swap(self, loaded: Loaded) -> None:
+    async def swap(self, loaded: Loaded) -> None:
         """New turns use other models; turns under way keep theirs, so the old threads end one swap later."""
         for old in self.retired:
             old.close()
+            await old.others.close()
         self.retired = [self.loaded]
         self.loaded, self.manager.models = loaded, loaded.models
         _log.info("models swapped", bundle=loaded.bundle.id, index=loaded.index is not None)
@@ -131,8 +137,8 @@ def index_folder(settings: Settings, root: Path) -> Path:
     return settings.state_folder(root) / "index"
 
 
-def load_models(project: Project, encoder: Encoder) -> Loaded:
-    """Verify and load the project's current bundle and index.
+def load_models(project: Project, encoder: Encoder, source: ActionSource | None = None) -> Loaded:
+    """Verify and load the project's current bundle and index; its custom actions come from `source`.
 
     Raises:
         NotFound: nothing has been trained yet.
@@ -149,26 +155,22 @@ def load_models(project: Project, encoder: Encoder) -> Loaded:
     threading.Thread(target=understander.warm_up, name="warm-up").start()
     understand = Runner(understander, limits)
     search = None if index is None else Runner(Searcher(index), limits)
+    others = Others(project, source)
     models = Models(
         bundle=bundle.id,
-        program=project.program.model_copy(update={"knowledge": index is not None}),
+        program=others.program.model_copy(update={"knowledge": index is not None}),
         understand=understand.run,
         retrieve=search.run if search else None,
-        actions=load_actions(project),
+        actions=others.actions,
+        word=others.words.word if others.words else None,
     )
-    return Loaded(project, bundle, index, models, (understand,) if search is None else (understand, search))
+    return Loaded(project, bundle, index, models, (understand,) if search is None else (understand, search), others)
 
 
 def load_index(project: Project, encoder: Encoder) -> KnowledgeIndex | None:
     """The current knowledge index, or None when nothing has been ingested."""
     folder = index_folder(project.settings, project.root)
     return KnowledgeIndex.open(folder, encoder) if (folder / "CURRENT").exists() else None
-
-
-def load_actions(project: Project) -> LocalActions | None:
-    """The project's own actions, if it has any."""
-    path = project.root / ACTIONS
-    return LocalActions(path) if path.exists() else None
 
 
 @contextlib.asynccontextmanager
@@ -182,12 +184,13 @@ async def open_bot(root: Path, wiring: Wiring | None = None) -> AsyncIterator[Bo
     project = load_project(root)
     settings = project.settings
     encoder = load_encoder(settings, root)
-    loaded = load_models(project, encoder)
+    source = ActionSource(wiring.actions)
+    loaded = load_models(project, encoder, source)
     path = wiring.log or settings.log_file(root)
     path.parent.mkdir(parents=True, exist_ok=True)
     async with SqlStore(path) as store:
         manager = Manager(store, loaded.models, _limits(settings), observe=wiring.observe)
-        bot = Bot(root, settings, store, manager, loaded, encoder)
+        bot = Bot(root, settings, store, manager, loaded, encoder, source)
         watcher = asyncio.create_task(_watch(bot)) if wiring.watch else None
         try:
             await manager.recover()
@@ -201,7 +204,7 @@ def _limits(settings: Settings) -> ManagerLimits:
     return ManagerLimits(
         waiting=settings.queues.conversation,
         active=settings.queues.all,
-        deadlines=Deadlines(understand=deadline, retrieve=deadline),
+        deadlines=Deadlines(deadline, deadline, settings.actions.deadline_s, settings.actions.words_deadline_s),
     )
 
 
@@ -214,6 +217,7 @@ async def _stop(bot: Bot, watcher: asyncio.Task[None] | None) -> None:
     await bot.manager.close()
     for loaded in (*bot.retired, bot.loaded):
         loaded.close()
+        await loaded.others.close()
 
 
 async def _watch(bot: Bot) -> None:
@@ -228,9 +232,13 @@ async def _watch(bot: Bot) -> None:
             found = _content(index)
             if changed or found != seen:
                 seen = found
-                bot.swap(await asyncio.to_thread(lambda: load_models(load_project(bot.root), bot.encoder)))
+                await bot.swap(await asyncio.to_thread(_load_again, bot))
         except BotError as error:
             _log.error("the new models are not used; the old ones go on serving", reason=str(error))
+
+
+def _load_again(bot: Bot) -> Loaded:
+    return load_models(load_project(bot.root), bot.encoder, bot.source)
 
 
 def _content(path: Path) -> str:
