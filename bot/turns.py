@@ -51,8 +51,8 @@ class Models:
     """All that answers depend on, as one value: a turn uses the same one from its beginning to its end.
 
     `bundle` is the model bundle's id. Without `retrieve` nothing is ever found; without `actions` custom actions fail.
-    `word` words responses; when it fails, or gives none, they are said in the program's own words. `rank` ranks a script's
-    actions; when it fails, or is not sure, the script's fallback is done.
+    `word` words responses; when it fails, or gives none, they are said in the program's own words. `rank` ranks the
+    actions of a script; when it fails, or is not sure, the script's fallback is done.
     """
 
     bundle: str
