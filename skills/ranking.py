@@ -33,7 +33,7 @@ Indices = npt.NDArray[np.int64]
 WEIGHTS = "ranking.safetensors"
 CONFIG = "ranking.json"
 FORMAT = 1
-WINDOW = 12
+WINDOW = 10
 """How many of the latest states are looked at."""
 _HIDDEN = np.float32(-1e9)
 
