@@ -21,7 +21,7 @@ from bot.bundles import Bundle, BundleStore, PointerWatch
 from bot.config import EncoderSettings as EncoderChoice
 from bot.config import Settings
 from bot.core.errors import BotError, NotFound
-from bot.core.protocols import Hits, Query, Understanding, Utterance
+from bot.core.protocols import Hits, Query, Ranked, Situation, Understanding, Utterance
 from bot.manager import Deadlines, Manager, ManagerLimits, Models, Timing
 from bot.project import Project, load_project
 from bot.runner import Runner, RunnerLimits
@@ -29,6 +29,7 @@ from bot.sdk.choose import ActionSource, Others
 from bot.store import SqlStore
 from retrieval.search import KnowledgeIndex
 from skills.encoder import MINILM, Encoder, EncoderSettings, EncoderSource
+from skills.ranking import ActionRanking
 from skills.understanding import Understander
 
 _log = structlog.get_logger("understudy.app")
@@ -66,6 +67,9 @@ class Searcher:
         return self._index.search(batch)
 
 
+AnyRunner = Runner[Utterance, Understanding] | Runner[Query, Hits] | Runner[Situation, Ranked]
+
+
 @dataclass(slots=True)
 class Loaded:
     """Models in use and the threads that run them."""
@@ -74,7 +78,7 @@ class Loaded:
     bundle: Bundle
     index: KnowledgeIndex | None
     models: Models
-    runners: tuple[Runner[Utterance, Understanding] | Runner[Query, Hits], ...]
+    runners: tuple[AnyRunner, ...]
     others: Others
 
     def close(self) -> None:
@@ -155,6 +159,8 @@ def load_models(project: Project, encoder: Encoder, source: ActionSource | None 
     threading.Thread(target=understander.warm_up, name="warm-up").start()
     understand = Runner(understander, limits)
     search = None if index is None else Runner(Searcher(index), limits)
+    ranking = load_ranking(bundle, project, encoder)
+    rank = None if ranking is None else Runner(ranking, limits)
     others = Others(project, source)
     models = Models(
         bundle=bundle.id,
@@ -163,14 +169,23 @@ def load_models(project: Project, encoder: Encoder, source: ActionSource | None 
         retrieve=search.run if search else None,
         actions=others.actions,
         word=others.words.word if others.words else None,
+        rank=rank.run if rank else None,
     )
-    return Loaded(project, bundle, index, models, (understand,) if search is None else (understand, search), others)
+    runners = tuple(runner for runner in (understand, search, rank) if runner is not None)
+    return Loaded(project, bundle, index, models, runners, others)
 
 
 def load_index(project: Project, encoder: Encoder) -> KnowledgeIndex | None:
     """The current knowledge index, or None when nothing has been ingested."""
     folder = index_folder(project.settings, project.root)
     return KnowledgeIndex.open(folder, encoder) if (folder / "CURRENT").exists() else None
+
+
+def load_ranking(bundle: Bundle, project: Project, encoder: Encoder) -> ActionRanking | None:
+    """The learned ranking of a script's actions, if the script wants one and the bundle has it."""
+    script, folder = project.program.script, bundle.path / ActionRanking.name
+    wanted = script is not None and script.ranks and folder.is_dir()
+    return ActionRanking.load(folder, encoder, bundle.id) if wanted else None
 
 
 @contextlib.asynccontextmanager
@@ -204,7 +219,9 @@ def _limits(settings: Settings) -> ManagerLimits:
     return ManagerLimits(
         waiting=settings.queues.conversation,
         active=settings.queues.all,
-        deadlines=Deadlines(deadline, deadline, settings.actions.deadline_s, settings.actions.words_deadline_s),
+        deadlines=Deadlines(
+            deadline, deadline, settings.actions.deadline_s, settings.actions.words_deadline_s, rank=deadline
+        ),
     )
 
 
