@@ -22,15 +22,19 @@ from connectors.http import HttpChannel
 _log = structlog.get_logger("understudy.serving")
 
 
-async def serve_project(root: Path, changes: Mapping[str, Any], started: Callable[[str], None]) -> None:
+async def serve_project(
+    root: Path, changes: Mapping[str, Any], started: Callable[[str], None], actions: str | None = None
+) -> None:
     """Serve until a signal comes. `changes` override server settings; `started` is told the address.
+
+    `actions` is as in `Wiring`.
 
     Raises:
         BotError: the project, its models or its log cannot be used, or the port is taken.
     """
     telemetry = Telemetry()
     _calm_collector()
-    async with open_bot(root, Wiring(observe=telemetry.observe, watch=True)) as bot:
+    async with open_bot(root, Wiring(observe=telemetry.observe, watch=True, actions=actions)) as bot:
         settings = bot.settings.server.model_copy(update=dict(changes))
         app = build_app(_services(bot), settings, _channels(bot, settings), telemetry)
         await serve(app, started=started)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bot.cli.acting import Actions
 from bot.cli.output import as_json, console, errors, project_folder, table
 from bot.core.protocols import Utterance
 
@@ -42,13 +43,14 @@ def chat(
     directory: Dir = HERE,
     trace: Annotated[bool, typer.Option("--trace", help="Show how long each stage took.")] = False,
     script: Annotated[Path | None, typer.Option(help="Play this file of test conversations first.")] = None,
+    actions: Actions = None,
 ) -> None:
     """Talk to the bot in the terminal."""
-    ok = asyncio.run(_chat(project_folder(directory), script, trace))
+    ok = asyncio.run(_chat(project_folder(directory), script, trace, actions))
     raise typer.Exit(0 if ok else 1)
 
 
-async def _chat(root: Path, script: Path | None, show_trace: bool) -> bool:
+async def _chat(root: Path, script: Path | None, show_trace: bool, actions: str | None) -> bool:
     from bot.app import Wiring, open_bot
     from bot.cli.trace import Trace
     from bot.telemetry import configure_logging
@@ -56,7 +58,7 @@ async def _chat(root: Path, script: Path | None, show_trace: bool) -> bool:
 
     configure_logging("warning", json=False)
     trace, ok = Trace(), True
-    async with open_bot(root, Wiring(observe=trace.observe)) as bot:
+    async with open_bot(root, Wiring(observe=trace.observe, actions=actions)) as bot:
         if script is not None:
             ok = await _play_aloud(script, bot.manager, trace, show_trace)
         if sys.stdin.isatty() or script is None:
@@ -129,6 +131,7 @@ def serve(
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="bot.yml, else 5005")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    actions: Actions = None,
 ) -> None:
     """Serve all channels: the web page, REST, WebSocket."""
     from bot.server.run import run
@@ -139,7 +142,7 @@ def serve(
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     run(
         serve_project(
-            project_folder(directory), changes, lambda url: console.print(f"Listening on {url}", markup=False)
+            project_folder(directory), changes, lambda url: console.print(f"Listening on {url}", markup=False), actions
         )
     )
 
