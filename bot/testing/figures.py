@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from bot.core.events import Entity
-from bot.testing.playing import Check, Tested
+from bot.testing.playing import Check, Compared
 
 Pair = tuple[str, str]
 """What was right, and what was found instead or as well."""
@@ -32,7 +32,7 @@ class Share(NamedTuple):
         return self.right / self.total if self.total else 1.0
 
 
-def shares(tested: Sequence[Tested]) -> dict[str, Share]:
+def shares(tested: Sequence[Compared]) -> dict[str, Share]:
     """Stories, steps, intents, entities and actions that were right."""
     steps = [judged for one in tested for judged in one.counted]
     checks = [check for one in tested for check in one.checks]

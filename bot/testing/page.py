@@ -13,7 +13,7 @@ from bot.core.rasa.stories import annotate
 from bot.core.script import Did, Heard, LoopIs, SlotWas, Uttered
 from bot.scenarios import Played
 from bot.testing.figures import Pair, Share, pairs, shares
-from bot.testing.playing import Check, Judged, Tested
+from bot.testing.playing import Check, Compared, Judged
 
 _TITLES = {
     "stories": "Test stories",
@@ -52,7 +52,7 @@ class Run:
 
     title: str
     bundle: str
-    tested: Sequence[Tested] = ()
+    tested: Sequence[Compared] = ()
     played: Sequence[Played] = ()
     files: Sequence[str] = ()
 
@@ -90,7 +90,7 @@ def _figures(run: Run) -> list[tuple[str, Share]]:
     return found
 
 
-def _shown(tested: Tested) -> list[Shown]:
+def _shown(tested: Compared) -> list[Shown]:
     return [_step(judged) for judged in tested.steps]
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from bot.core import events as ev
 from bot.core.conversation import Conversation, evolve
+from bot.core.defaults import DEFAULT_ACTIONS, run_default
 from bot.core.dialogue import choose, situation
 from bot.core.extraction import extract
 from bot.core.filling import read_payload
@@ -24,8 +25,8 @@ from bot.core.program import Program
 from bot.core.protocols import Ranked, Situation, Understanding
 from bot.core.rasa.stories import Line, annotate
 from bot.core.script import LISTEN, Did, Heard, LoopIs, SlotWas, Uttered
-from bot.core.steps import Rank
-from bot.testing.reading import TestStep, TestStory
+from bot.core.steps import Rank, Record, Say
+from bot.testing.reading import GoldStep, GoldStory
 
 MOST_ACTIONS = 10
 """How many actions in a row policies may choose; more of them count as going round in circles."""
@@ -57,7 +58,7 @@ class Check:
 class Judged(NamedTuple):
     """A step with what was compared at it. Steps without checks (slots, forms, words without meaning) are no steps."""
 
-    step: TestStep
+    step: GoldStep
     checks: tuple[Check, ...] = ()
 
     @property
@@ -66,10 +67,10 @@ class Judged(NamedTuple):
         return all(check.right for check in self.checks)
 
 
-class Tested(NamedTuple):
+class Compared(NamedTuple):
     """A story after it was played."""
 
-    story: TestStory
+    story: GoldStory
     steps: tuple[Judged, ...]
 
     @property
@@ -98,8 +99,8 @@ class Subject:
 
 
 async def play_stories(
-    stories: Sequence[TestStory], subject: Subject, advance: Callable[[str, float], None] = lambda stage, done: None
-) -> list[Tested]:
+    stories: Sequence[GoldStory], subject: Subject, advance: Callable[[str, float], None] = lambda stage, done: None
+) -> list[Compared]:
     """Play all stories; `advance` is told a stage's name and how much of it is done."""
     understood = await _understand(stories, subject, lambda done: advance("understanding", done))
     tested = []
@@ -110,7 +111,7 @@ async def play_stories(
 
 
 async def _understand(
-    stories: Sequence[TestStory], subject: Subject, advance: Callable[[float], None]
+    stories: Sequence[GoldStory], subject: Subject, advance: Callable[[float], None]
 ) -> dict[str, Understanding]:
     """What the classifiers make of every text, each once."""
     texts = list(dict.fromkeys(step.line.text for story in stories for step in story.steps if _classified(step.line)))
@@ -154,12 +155,17 @@ class _Player:
             )
             self.state = evolve(self.state, recorded)
 
-    async def play(self, story: TestStory) -> Tested:
+    async def play(self, story: GoldStory) -> Compared:
         self.note(ev.Started(channel="test", sender="test"))
         for step in story.steps:
             match step.line.step:
                 case Heard():
                     await self.hear(step)
+                case Did(action="action_listen"):
+                    await self.listen()
+                    self.judged.append(Judged(step))
+                case Did(action="action_session_start"):
+                    self.judged.append(Judged(step))
                 case Did(action=action):
                     await self.act(step, action)
                 case Uttered(text=text):
@@ -167,9 +173,9 @@ class _Player:
                 case _:
                     self.effect(step)
         await self.listen()
-        return Tested(story, tuple(self.judged))
+        return Compared(story, tuple(self.judged))
 
-    async def hear(self, step: TestStep) -> None:
+    async def hear(self, step: GoldStep) -> None:
         await self.listen()
         message = Message(id=str(self.turn + 1), parts=(Text(text=step.line.text),))
         self.turn, self.actions = self.turn + 1, 0
@@ -211,7 +217,7 @@ class _Player:
         )
 
     def compared(
-        self, step: TestStep, said: ev.Understood, before: Conversation, found: ev.Understood
+        self, step: GoldStep, said: ev.Understood, before: Conversation, found: ev.Understood
     ) -> tuple[Check, ...]:
         gold = step.line.step
         assert isinstance(gold, Heard)
@@ -227,7 +233,7 @@ class _Player:
             return (intent,)
         return intent, Check("entities", wanted, marked, step.where, "", 1.0, text, said.entities, found.entities)
 
-    async def act(self, step: TestStep, action: str) -> None:
+    async def act(self, step: GoldStep, action: str) -> None:
         self.done()
         self.open()
         self.actions += 1
@@ -276,7 +282,7 @@ class _Player:
             action=best.name, policy="RankingPolicy", candidates=ranked.candidates, propensity=best.score
         )
 
-    def effect(self, step: TestStep) -> None:
+    def effect(self, step: GoldStep) -> None:
         """What the story says that the message, or the action before, did."""
         match step.line.step:
             case SlotWas(name=name, any=True):
@@ -296,16 +302,27 @@ class _Player:
         self.note(ev.SlotSet.model_validate({"name": name, "value": value, "source": "action"}))
 
     def done(self) -> None:
-        """The action under way is over, with all its effects."""
-        if self.acting is not None:
-            self.note(ev.ActionRan(action=self.acting.action, key=""))
-            self.acting = None
+        """The action under way is over, with all its effects; those of default actions are known."""
+        acting, self.acting = self.acting, None
+        if acting is None:
+            return
+        script, turn = self.program.script, self.state.current
+        if script is None or turn is None or acting.action not in DEFAULT_ACTIONS - {*self.program.actions}:
+            self.note(ev.ActionRan(action=acting.action, key=""))
+            return
+        while self.state.track.pending is not None:
+            step = run_default(acting.action, self.state, turn, script, self.program)
+            assert isinstance(step, Record | Say)
+            self.note(*step.events)
 
     async def listen(self) -> None:
         """End the turn: nothing more may be done in it."""
         if self.state.current is None:
             return
         self.done()
+        if self.state.track.closed:
+            self.note(ev.Settled(outcome="unanswered"))
+            return
         chosen = await self.chosen(LISTEN)
         last = next((number for number in reversed(range(len(self.judged))) if self.judged[number].checks), None)
         if last is not None:

@@ -37,23 +37,19 @@ _KINDS = ("user", "intent", "action", "bot", "slot_was_set", "active_loop", "or"
 
 
 @dataclass(frozen=True, slots=True)
-class TestStep:
+class GoldStep:
     """A step and its place, `tests/test_stories.yml:12`."""
-
-    __test__ = False
 
     line: Line
     where: str
 
 
 @dataclass(frozen=True, slots=True)
-class TestStory:
+class GoldStory:
     """One straight conversation."""
 
-    __test__ = False
-
     name: str
-    steps: tuple[TestStep, ...]
+    steps: tuple[GoldStep, ...]
     where: str
 
 
@@ -61,22 +57,19 @@ class TestStory:
 class _Part:
     """A story that may begin and end with checkpoints."""
 
-    story: TestStory
+    story: GoldStory
     begins: str | None = None
     ends: str | None = None
 
 
-def test_files(root: Path) -> list[Path]:
+def story_files(root: Path) -> list[Path]:
     """The files of a project folder that may hold tests; a file stands for itself."""
     if not root.is_dir():
         return [root]
     return [*sorted(root.glob("test_*.y*ml")), *sorted((root / "tests").rglob("*.y*ml"))]
 
 
-test_files.__test__ = False  # type: ignore[attr-defined]  # pytest takes it for a test
-
-
-def read_stories(root: Path) -> tuple[TestStory, ...]:
+def read_stories(root: Path) -> tuple[GoldStory, ...]:
     """The test stories of a project folder or of one file.
 
     Raises:
@@ -84,7 +77,7 @@ def read_stories(root: Path) -> tuple[TestStory, ...]:
     """
     base = root if root.is_dir() else root.parent
     parts: list[_Part] = []
-    for path in test_files(root):
+    for path in story_files(root):
         top = read_yaml(path, path.relative_to(base).as_posix())
         stories = top.map.get("stories")
         for node in stories.items if stories else ():
@@ -101,7 +94,7 @@ def _parts(node: Node) -> Iterator[_Part]:
         marks = [step.map["checkpoint"].plain() if "checkpoint" in step.map else None for step in steps.items]
         straight = tuple(itertools.chain.from_iterable(chosen))
         begins, ends = (marks[0], marks[-1]) if marks else (None, None)
-        story = TestStory(str(name.plain()), straight, node.where)
+        story = GoldStory(str(name.plain()), straight, node.where)
         yield _Part(story, _text(begins), _text(ends if len(marks) > 1 else None))
 
 
@@ -109,9 +102,9 @@ def _text(value: JsonValue) -> str | None:
     return None if value is None else str(value)
 
 
-def _linked(parts: Sequence[_Part]) -> tuple[TestStory, ...]:
+def _linked(parts: Sequence[_Part]) -> tuple[GoldStory, ...]:
     """Whole conversations: parts joined where one ends with the checkpoint that another begins with."""
-    found: list[TestStory] = []
+    found: list[GoldStory] = []
     begun: list[tuple[_Part, tuple[_Part, ...]]] = [(part, (part,)) for part in parts if part.begins is None]
     while begun:
         part, trail = begun.pop(0)
@@ -127,7 +120,7 @@ def _linked(parts: Sequence[_Part]) -> tuple[TestStory, ...]:
     return tuple(found)
 
 
-def _options(node: Node) -> list[tuple[TestStep, ...]]:
+def _options(node: Node) -> list[tuple[GoldStep, ...]]:
     """The ways in which a step can go: one, or one for each of an `or`."""
     options = node.map.get("or")
     if options is not None:
@@ -135,15 +128,15 @@ def _options(node: Node) -> list[tuple[TestStep, ...]]:
     return [tuple(_step(node))]
 
 
-def _step(node: Node) -> Iterator[TestStep]:
+def _step(node: Node) -> Iterator[GoldStep]:
     kind = next((name for name in _KINDS if name in node.map), None)
     if kind is None:
         raise ProjectError(f"expected one of {', '.join(_KINDS)}, found {describe(node)}", node.where)
     if kind in ("user", "intent"):
-        yield TestStep(_heard(node), node.where)
+        yield GoldStep(_heard(node), node.where)
     else:
         for line in _READERS[kind](node.map[kind]):
-            yield TestStep(line, node.where)
+            yield GoldStep(line, node.where)
 
 
 def _heard(node: Node) -> Line:

@@ -16,12 +16,12 @@ from bot.core.events import Entity
 from bot.core.rasa.stories import Line, write_stories
 from bot.testing.figures import NO_ENTITY, Pair, Report, aligned, classification, confused, pairs, shares, words
 from bot.testing.picture import draw_confusion
-from bot.testing.playing import Check, Judged, Tested
+from bot.testing.playing import Check, Compared, Judged
 
 EXTRACTOR = "DIETClassifier"
 
 
-def write_results(out: Path, tested: Sequence[Tested], *, successes: bool = False) -> list[Path]:
+def write_results(out: Path, tested: Sequence[Compared], *, successes: bool = False) -> list[Path]:
     """Write the files into folder `out`, which is made; gives their paths."""
     out.mkdir(parents=True, exist_ok=True)
     checks = [check for one in tested for check in one.checks]
@@ -37,7 +37,7 @@ def write_results(out: Path, tested: Sequence[Tested], *, successes: bool = Fals
     return written
 
 
-def story_report(tested: Sequence[Tested]) -> Report:
+def story_report(tested: Sequence[Compared]) -> Report:
     """Actions, intents and entities in one report, and how many conversations were right from end to end."""
     checks = [check for one in tested for check in one.checks]
     entities = [pair for check in checks if check.kind == "entities" for pair in aligned(check)]
@@ -61,7 +61,7 @@ def _picture(path: Path, found: Sequence[Pair], title: str) -> Path:
 # Stories ------------------------------------------------------------------------------------------------------------
 
 
-def _stories(out: Path, tested: Sequence[Tested], successes: bool) -> Iterator[Path]:
+def _stories(out: Path, tested: Sequence[Compared], successes: bool) -> Iterator[Path]:
     wrong = [one for one in tested if not one.passed]
     yield _yaml(out / "failed_test_stories.yml", wrong, "None of the test stories failed - all good!")
     yield _yaml(out / "stories_with_warnings.yml", [], "No warnings for test stories")
@@ -70,12 +70,12 @@ def _stories(out: Path, tested: Sequence[Tested], successes: bool) -> Iterator[P
         yield _yaml(out / "successful_test_stories.yml", right, "None of the test stories succeeded :(")
 
 
-def _yaml(path: Path, tested: Sequence[Tested], otherwise: str) -> Path:
+def _yaml(path: Path, tested: Sequence[Compared], otherwise: str) -> Path:
     path.write_text(story_text(tested) if tested else f"# {otherwise}\n", encoding="utf-8")
     return path
 
 
-def story_text(tested: Iterable[Tested]) -> str:
+def story_text(tested: Iterable[Compared]) -> str:
     """Played stories as YAML, what was predicted instead as comments."""
     named = ((f"{one.story.name} ({one.story.where})", [_line(judged) for judged in one.steps]) for one in tested)
     return write_stories(named)
