@@ -1,8 +1,7 @@
-"""Verbs that teach: ingest, train, eval, import."""
+"""Verbs that teach: ingest, train, eval."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +14,6 @@ from bot.core.errors import InputError, NotFound
 
 if TYPE_CHECKING:
     from bot.config import Settings
-    from training.importer import ImportResult
     from training.train import TrainRequest, TrainResult
 
 Dir = Annotated[Path, typer.Argument(help="The project folder.", show_default="the current folder")]
@@ -234,39 +232,8 @@ def _evaluated(
     return judge.evaluate_entities(understander, rows.read_slots(data), told)
 
 
-def import_(
-    file: Annotated[Path, typer.Argument(help="Conversations: JSONL or CSV.")],
-    project: Project = HERE,
-    json: Json = False,
-) -> None:
-    """Bring logged conversations into the log, with ratings and corrections; doing it again changes nothing."""
-    root = project_folder(project)
-    with progress(json) as advance:
-        result = asyncio.run(_import(file, root, advance))
-    if json:
-        as_json(result)
-        return
-    console.print(
-        f"{result.written} conversations written ({result.turns} turns, {result.ratings} ratings, "
-        f"{result.corrections} corrections); {result.known} were in the log already"
-    )
-    console.print("Next: bot train", style="dim")
-
-
-async def _import(file: Path, root: Path, advance: Advance) -> ImportResult:
-    from bot.config import load_settings
-    from bot.store import SqlStore
-    from training.importer import import_file
-
-    path = load_settings(root).log_file(root)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    async with SqlStore(path) as store:
-        return await import_file(file, store, lambda share, what: advance("importing", share))
-
-
 def add(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command()(ingest)
     app.command()(train)
     app.command("eval")(evaluate)
-    app.command("import")(import_)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.cli import care, learn, run, testing
+from bot.cli import acting, care, learn, moving, run, testing
 from bot.cli.output import errors
 from bot.core.errors import BotError, UserError
 
@@ -25,8 +25,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 run.add(app)
+acting.add(app)
 testing.add(app)
 learn.add(app)
+moving.add(app)
 care.add(app)
 
 
