@@ -44,7 +44,8 @@ def pressed(text: str, offered: Iterable[Choice], earlier: Sequence[str] = ()) -
 def read_payload(choice: Choice) -> Understood | None:
     """What a button of ours means: `/intent@0.9{"entity": "value"}` or `/SetSlots(...)`; None when it is plain words.
 
-    The confidence is 1 unless given. Doubled braces are accepted. A payload that is not well formed counts as the bare intent.
+    The confidence is 1 unless given. Doubled braces are accepted. A payload that is not well formed counts as the bare
+    intent.
     """
     if set_slots(choice.payload):
         return Understood(text=choice.title, language="", in_scope=1.0, source="payload")

@@ -15,6 +15,7 @@ from bot.core.conversation import Conversation, Turn
 from bot.core.events import Predicted, Scored, SlotSet, Understood
 from bot.core.filling import Filled, coerce, for_asked, from_entities, pressed, set_slots
 from bot.core.flows import Events, enter, leave, waiting_step
+from bot.core.messages import Choice
 from bot.core.program import Collect, Flow, Program
 from bot.core.responses import slot_values
 
@@ -54,6 +55,14 @@ class Route:
         return self.turn.text.rstrip().endswith(("?", "\uff1f"))
 
 
+def choice_of(turn: Turn, conversation: Conversation) -> Choice | None:
+    """The button that a turn presses: one that was offered, or any payload from one who may send them."""
+    found = pressed(turn.text, conversation.offered, conversation.earlier)
+    if found is None and turn.payloads and turn.text.startswith("/"):
+        return Choice(title=turn.text, payload=turn.text)
+    return found
+
+
 def route(turn: Turn, understood: Understood, conversation: Conversation, program: Program) -> Events:
     """The facts that follow from what was understood; `Predicted` is among them."""
     at = Route(turn, understood, conversation, program)
@@ -73,7 +82,7 @@ def _special(at: Route) -> Events:
     if not at.pressed:
         return ()
     doubt = at.conversation.doubt
-    choice = pressed(at.turn.text, at.conversation.offered)
+    choice = choice_of(at.turn, at.conversation)
     payload = choice.payload if choice else ""
     if payload == NONE_OF_THESE:
         query = doubt.text if doubt else at.turn.text
@@ -82,7 +91,7 @@ def _special(at: Route) -> Events:
         return (_predicted(at, "rephrase", reason="button"),)
     if payload.startswith("/SetSlot"):
         return _set_by_button(at, set_slots(payload))
-    if doubt is not None:
+    if doubt is not None and choice in at.conversation.offered:
         label = ev.Corrected(target=doubt.turn, intent=at.intent, source="click")
         clarified = Route(at.turn, _with_entities(at.understood, doubt.entities), at.conversation, at.program)
         return (label, *_wish(clarified, "clarified", doubt.text))
