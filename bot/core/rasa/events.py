@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, TypeAdapter
 
 from bot.core import events as ev
 from bot.core.events import Recorded
-from bot.core.messages import Audio, Card, Choice, Choices, Custom, File, Image, Message, Part, Text
+from bot.core.messages import Card, Choice, Choices, Custom, File, Image, Message, Part, Text
 from bot.core.program import Program
 from bot.core.rasa.parse import EXTERNAL, Wire, rasa_entity, rasa_parse
 from bot.core.script import LISTEN
@@ -371,9 +371,9 @@ def _datum(part: Part) -> tuple[str, Any]:
             return "attachment", part.data["attachment"]
         case Custom():
             return "custom", part.data
-        case File() | Audio():
+        case _:
             source = part.url if isinstance(part, File) else None
-            title = part.name if isinstance(part, File) else part.blob
+            title = part.name if isinstance(part, File) else None
             return "attachment", {"type": "file", "payload": {"title": title, "src": source}}
 
 

@@ -86,7 +86,7 @@ def _facts(kind: str, event: Mapping[str, Any]) -> tuple[ev.Event, ...]:
             return (ev.LoopInterrupted(interrupted=not event.get("validate", True)),)
         case "action_execution_rejected":
             return (ev.ActionRejected(action=event["name"]),)
-        case "followup":
+        case "followup" if event.get("name"):
             return (ev.FollowUp(action=event["name"]),)
         case "reminder" | "cancel_reminder":
             return (_reminder(kind, event),)
@@ -125,9 +125,16 @@ def _difference(wanted: Mapping[str, Any], told: Mapping[str, Any]) -> Wire:
     return more
 
 
+def _object(event: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = event.get(name) or {}
+    if not isinstance(found, dict):
+        raise TypeError(f"{name!r} must be an object")
+    return found
+
+
 def _user(event: Mapping[str, Any]) -> tuple[ev.Event, ...]:
-    parsed = event.get("parse_data") or {}
-    metadata = event.get("metadata") or parsed.get("metadata") or {}
+    parsed = _object(event, "parse_data")
+    metadata = _object(event, "metadata") or _object(parsed, "metadata")
     text = str(event.get("text") or parsed.get("text") or "")
     outside = bool(metadata.get("is_external")) or text.startswith(EXTERNAL)
     key = str(event.get("message_id") or parsed.get("message_id") or _digest(event))
@@ -145,7 +152,7 @@ def _understood(text: str, parsed: Mapping[str, Any], metadata: Mapping[str, Any
     intents, in_scope = read_ranking(parsed)
     if not intents and not parsed.get("intent"):
         return []
-    fallback = str((parsed.get("intent") or {}).get("name")) == NLU_FALLBACK
+    fallback = str(_object(parsed, "intent").get("name")) == NLU_FALLBACK
     return [
         ev.Understood(
             text=text,
@@ -195,8 +202,8 @@ def _reminder(kind: str, event: Mapping[str, Any]) -> ev.Event:
 
 
 def _message(event: Mapping[str, Any]) -> Message:
-    data = event.get("data") or {}
-    name = (event.get("metadata") or {}).get("utter_action")
+    data = _object(event, "data")
+    name = _object(event, "metadata").get("utter_action")
     return Message(id="", name=None if name is None else str(name), parts=read_parts(event.get("text"), data))
 
 
@@ -319,6 +326,8 @@ class _Writer:
     def other(self, fact: ev.Event) -> None:
         if isinstance(fact, ev.SessionStarted):
             self.close()
+        if isinstance(fact, ev.Restarted | ev.Reverted | ev.ActionRejected):
+            self.finish()
         self.add(fact)
         if isinstance(fact, ev.Understood):
             intent = fact.intents[0].name.partition("/")[0] if fact.accepted else NLU_FALLBACK

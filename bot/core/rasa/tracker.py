@@ -6,7 +6,7 @@ out itself. Events that undo others make the state anew from those that still co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from bot.core.events import Recorded
@@ -191,14 +191,6 @@ def _ran_before(loop: str, kept: Sequence[Wire]) -> bool:
 
 def _leave_out(loop: str, kept: list[Wire]) -> None:
     """Leave out what was said and done since the form ran last; slots and the like stay."""
-    for place in _since(loop, kept):
-        if kept[place]["event"] in ("action", "user", "user_featurization"):
-            del kept[place]
-
-
-def _since(loop: str, kept: Sequence[Wire]) -> Iterator[int]:
-    """Places after the last run of the form, the last one first."""
-    for place in range(len(kept) - 1, -1, -1):
-        if kept[place]["event"] == "action" and kept[place].get("name") == loop:
-            return
-        yield place
+    runs = [place for place, event in enumerate(kept) if event["event"] == "action" and event.get("name") == loop]
+    since = runs[-1] + 1
+    kept[since:] = [event for event in kept[since:] if event["event"] not in ("action", "user", "user_featurization")]
