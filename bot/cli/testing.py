@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.cli.acting import Actions
 from bot.cli.output import Advance, as_json, console, is_project, progress, project_folder, table
 
 if TYPE_CHECKING:
     from bot.scenarios import Played, Scenario
-    from bot.testing.playing import Check, Tested
-    from bot.testing.reading import TestStory
+    from bot.testing.playing import Check, Compared
+    from bot.testing.reading import GoldStory
 
 HERE = Path()
 RESULTS, PAGE = "results", "report.html"
@@ -28,7 +29,7 @@ class Ran:
 
     bundle: str
     played: Sequence[Played]
-    tested: Sequence[Tested]
+    tested: Sequence[Compared]
 
     @property
     def failed(self) -> list[dict[str, Any]]:
@@ -51,6 +52,7 @@ def test(
         bool, typer.Option("--fail-on-prediction-errors", help="As in Rasa; every failure gives exit code 1 anyway.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    actions: Actions = None,
 ) -> None:
     """Play the project's test conversations and Rasa's test stories, write reports; exit code 1 when one fails.
 
@@ -64,7 +66,7 @@ def test(
     scenarios = [item for item in read_scenarios(directory) if only in item.name or only in item.tags]
     stories = [story for story in read_stories(directory) if only in story.name]
     with progress(json) as advance:
-        ran = asyncio.run(_run(root, scenarios, stories, advance))
+        ran = asyncio.run(_run(root, scenarios, stories, actions, advance))
     target = out or root / RESULTS
     files = _write(ran, target, successes) if scenarios or stories else []
     if json:
@@ -81,7 +83,9 @@ def _root(path: Path) -> Path:
     return next((folder for folder in path.absolute().parents if is_project(folder)), path.parent)
 
 
-async def _run(root: Path, scenarios: Sequence[Scenario], stories: Sequence[TestStory], advance: Advance) -> Ran:
+async def _run(
+    root: Path, scenarios: Sequence[Scenario], stories: Sequence[GoldStory], actions: str | None, advance: Advance
+) -> Ran:
     """Play on a log of its own, so that tests leave no trace in the project's."""
     from bot.app import Wiring, open_bot
     from bot.scenarios import play
@@ -90,12 +94,12 @@ async def _run(root: Path, scenarios: Sequence[Scenario], stories: Sequence[Test
 
     configure_logging("warning", json=False)
     with tempfile.TemporaryDirectory() as folder:
-        async with open_bot(root, Wiring(log=Path(folder) / "log.db")) as bot:
+        async with open_bot(root, Wiring(log=Path(folder) / "log.db", actions=actions)) as bot:
             models, played = bot.loaded.models, []
             for number, scenario in enumerate(scenarios, start=1):
                 played.append(await play(scenario, bot.manager))
                 advance("conversations", number / len(scenarios))
-            subject = Subject(models.program, bot.parse)
+            subject = Subject(models.program, bot.parse, models.rank)
             return Ran(models.bundle, played, await play_stories(stories, subject, advance))
 
 
@@ -148,7 +152,7 @@ def _failures(played: Played) -> list[str]:
     return lines
 
 
-def _wrong(tested: Tested) -> list[str]:
+def _wrong(tested: Compared) -> list[str]:
     return [_wrong_line(check) for check in tested.checks if not check.right]
 
 

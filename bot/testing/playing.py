@@ -26,6 +26,7 @@ from bot.core.protocols import Ranked, Situation, Understanding
 from bot.core.rasa.stories import Line, annotate
 from bot.core.script import LISTEN, Did, Heard, LoopIs, SlotWas, Uttered
 from bot.core.steps import Rank, Record, Say
+from bot.ranked import chosen
 from bot.testing.reading import GoldStep, GoldStory
 
 MOST_ACTIONS = 10
@@ -238,15 +239,15 @@ class _Player:
         self.open()
         self.actions += 1
         if self.actions > MOST_ACTIONS:
-            got, chosen = "circuit breaker tripped", None
+            got, best = "circuit breaker tripped", None
         else:
-            chosen = await self.chosen(action)
-            got = chosen.action
-        right = chosen is not None and got == action
-        policy, sure = (chosen.policy, _confidence(chosen)) if chosen else ("", 0.0)
+            best = await self.chosen(action)
+            got = best.action
+        right = best is not None and got == action
+        policy, sure = (best.policy, _confidence(best)) if best else ("", 0.0)
         self.judged.append(Judged(step, (Check("action", action, got, step.where, policy, sure),)))
         # When it is wrong, the talk goes on as if it had been right.
-        self.acting = chosen if chosen is not None and right else ev.Predicted(action=action, policy="Test")
+        self.acting = best if best is not None and right else ev.Predicted(action=action, policy="Test")
         self.note(self.acting)
 
     def open(self) -> None:
@@ -259,28 +260,22 @@ class _Player:
 
     async def chosen(self, wanted: str) -> ev.Predicted:
         """What the policies choose; a form that is not wanted is taken to refuse the message."""
-        chosen = await self.predicted()
+        best = await self.predicted()
         loop = self.state.track.loop
         forms = self.program.script.forms if self.program.script else {}
-        if loop is not None and chosen.action == loop.name and chosen.action != wanted and loop.name in forms:
+        if loop is not None and best.action == loop.name and best.action != wanted and loop.name in forms:
             self.note(ev.ActionRejected(action=loop.name))
-            chosen = await self.predicted()
-        return chosen
+            best = await self.predicted()
+        return best
 
     async def predicted(self) -> ev.Predicted:
         step = choose(self.state, self.program)
         if not isinstance(step, Rank):
             return step
-        otherwise = ev.Predicted(action=step.otherwise, policy="Fallback")
         if self.subject.rank is None:
-            return otherwise
+            return chosen(step, (), "no ranking")
         ranked = await self.subject.rank(situation(self.state, self.program))
-        best = ranked.candidates[0] if ranked.candidates else None
-        if best is None or best.score < step.below:
-            return otherwise.model_copy(update={"candidates": ranked.candidates})
-        return ev.Predicted(
-            action=best.name, policy="RankingPolicy", candidates=ranked.candidates, propensity=best.score
-        )
+        return chosen(step, ranked.candidates, "unsure")
 
     def effect(self, step: GoldStep) -> None:
         """What the story says that the message, or the action before, did."""
@@ -323,14 +318,14 @@ class _Player:
         if self.state.track.closed:
             self.note(ev.Settled(outcome="unanswered"))
             return
-        chosen = await self.chosen(LISTEN)
+        best = await self.chosen(LISTEN)
         last = next((number for number in reversed(range(len(self.judged))) if self.judged[number].checks), None)
         if last is not None:
             step, checks = self.judged[last]
-            check = Check("listen", LISTEN, chosen.action, step.where, chosen.policy, _confidence(chosen))
+            check = Check("listen", LISTEN, best.action, step.where, best.policy, _confidence(best))
             self.judged[last] = Judged(step, (*checks, check))
-        right = chosen.action == LISTEN
-        self.note(chosen if right else ev.Predicted(action=LISTEN, policy="Test"), ev.Settled(outcome="unanswered"))
+        right = best.action == LISTEN
+        self.note(best if right else ev.Predicted(action=LISTEN, policy="Test"), ev.Settled(outcome="unanswered"))
 
 
 def _counted(before: Conversation, found: ev.Understood, program: Program) -> str:
@@ -349,5 +344,5 @@ def _marked(text: str, entities: Sequence[ev.Entity]) -> str:
     return annotate(text, [item.model_copy(update={**plain, "value": str(item.value)}) for item in entities])
 
 
-def _confidence(chosen: ev.Predicted) -> float:
-    return chosen.candidates[0].score if chosen.policy == "RankingPolicy" and chosen.candidates else 1.0
+def _confidence(best: ev.Predicted) -> float:
+    return best.candidates[0].score if best.policy == "RankingPolicy" and best.candidates else 1.0
