@@ -8,7 +8,6 @@ the action may come to its end, and what it brings is thrown away here.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -28,6 +27,7 @@ from bot.project.endpoints import Endpoint
 from bot.sdk.answers import Reader, whole
 from bot.sdk.calls import Calls, validates
 from bot.sdk.chunks import Chunks
+from bot.sdk.link import basic
 from bot.sdk.wire import SERVICE, message
 
 _log = logging.getLogger(__name__)
@@ -266,12 +266,9 @@ def _tagged(item: object) -> dict[str, object]:
 
 def _metadata(endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
     """Credentials and headers of the endpoint; gRPC wants their names in small letters."""
-    found = {key.lower(): value for key, value in endpoint.headers.items()}
+    found = {key.lower(): value for key, value in (*basic(endpoint).items(), *endpoint.headers.items())}
     if endpoint.token:
         found.setdefault(endpoint.token_name.lower(), endpoint.token)
-    if endpoint.basic_auth:
-        packed = base64.b64encode(":".join(endpoint.basic_auth).encode()).decode()
-        found.setdefault("authorization", f"Basic {packed}")
     return tuple(found.items())
 
 

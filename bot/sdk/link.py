@@ -6,6 +6,7 @@ what was sent or received. There is no time limit here: whoever calls has a dead
 
 from __future__ import annotations
 
+import base64
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ class Link:
         if self._endpoint.token:
             params[self._endpoint.token_name] = self._endpoint.token
         url = URL(self._endpoint.url).update_query(params)
-        sent = {"Content-Type": "application/json", **self._endpoint.headers, **headers}
+        sent = {"Content-Type": "application/json", **basic(self._endpoint), **self._endpoint.headers, **headers}
         async with session.post(url, data=body, headers=sent, allow_redirects=False) as response:
             content = await response.content.read(LARGEST + 1) if response.content_length else b""
             while len(content) <= LARGEST and (more := await response.content.read(LARGEST)):
@@ -87,14 +88,20 @@ class Link:
     def _opened(self) -> aiohttp.ClientSession:
         """The session, made in the running loop when it is first needed."""
         if self._session is None:
-            basic = self._endpoint.basic_auth
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=self._tls, keepalive_timeout=IDLE, limit=0),
-                auth=aiohttp.BasicAuth(*basic) if basic else None,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=10.0),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+def basic(endpoint: Endpoint) -> dict[str, str]:
+    """The header of `basic_auth`, if there is one."""
+    if endpoint.basic_auth is None:
+        return {}
+    packed = base64.b64encode(":".join(endpoint.basic_auth).encode()).decode()
+    return {"Authorization": f"Basic {packed}"}
 
 
 def trust(endpoint: Endpoint) -> ssl.SSLContext | bool:
