@@ -30,6 +30,7 @@ testing.add(app)
 learn.add(app)
 moving.add(app)
 care.add(app)
+data.add(app)
 
 
 def _version(wanted: bool) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bot.config import FILE, Settings
 from bot.core.program import Act, Collect, Program, Variation
 from bot.core.routing import NONE_OF_THESE, REPHRASE, RESUME
-from bot.core.script import Did
+from bot.core.script import Did, Script
 from bot.hints import listed, nearest
 from bot.project.defaults import SYSTEM_RESPONSES
 from bot.project.domain import DomainReader
@@ -150,27 +150,26 @@ def _behaviour_intents(seen: Seen, problems: Problems) -> None:
 def _unused_responses(seen: Seen, problems: Problems) -> None:
     if seen.elsewhere:
         return
-    used = {*SYSTEM_RESPONSES, *used_by_script(seen.program)}
-    for flow in seen.program.flows.values():
-        for step in flow.steps:
-            if isinstance(step, Act):
-                used.add(step.action)
-            elif isinstance(step, Collect):
-                used |= {step.utter, *(rejection.utter or "" for rejection in step.rejections)}
+    used = used_responses(seen.program)
     for name, where in seen.domain.responses_at.items():
         if name not in used and name.split("/")[0] not in used and name not in seen.actions.text:
             problems.warn(f"response {name!r} is never used", where)
 
 
-def used_by_script(program: Program) -> frozenset[str]:
-    """The responses that rules, stories and forms use; of retrieval intents the name before the slash."""
-    script = program.script
-    if script is None:
-        return frozenset()
-    said = {step.action for story in (*script.rules, *script.stories) for step in story.steps if isinstance(step, Did)}
+def used_responses(program: Program) -> frozenset[str]:
+    """The responses that flows, rules, stories and forms use; of retrieval intents the name before the slash."""
+    used = {*SYSTEM_RESPONSES, *_RASA_RESPONSES}
+    for flow in program.flows.values():
+        for step in flow.steps:
+            if isinstance(step, Act):
+                used.add(step.action)
+            elif isinstance(step, Collect):
+                used |= {step.utter, *(rejection.utter or "" for rejection in step.rejections)}
+    script = program.script or Script()
+    used |= {step.action for story in (*script.rules, *script.stories) for step in story.steps if isinstance(step, Did)}
     for form in script.forms.values():
-        said |= {f"utter_ask_{end}" for slot in form.required for end in (slot, f"{form.name}_{slot}")}
-    return frozenset({*said, *_RASA_RESPONSES})
+        used |= {f"utter_ask_{end}" for slot in form.required for end in (slot, f"{form.name}_{slot}")}
+    return frozenset(used)
 
 
 def _buttons(seen: Seen, problems: Problems) -> None:
