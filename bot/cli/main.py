@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.cli import acting, care, learn, moving, run, testing
+from bot.cli import acting, care, data, learn, moving, run, testing
 from bot.cli.output import errors
 from bot.core.errors import BotError, UserError
 
