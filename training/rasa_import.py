@@ -13,6 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bot.core import events as ev
 from bot.core.conversation import Conversation, fold
@@ -153,10 +154,17 @@ def _known_part(past: Past, found: Sequence[ev.Recorded]) -> int | None:
     """How many of the events are in the log; None when the log tells something else."""
     if not found:
         return 0
-    told = rasa_events(found, Program())
-    wanted = rasa_events(_history(past, (), 0), Program())
+    told, wanted = _told(found), _told(_history(past, (), 0))
     shorter = min(len(told), len(wanted))
     return shorter if told[:shorter] == wanted[:shorter] else None
+
+
+def _told(history: Sequence[ev.Recorded]) -> list[dict[str, Any]]:
+    """The history as Rasa tells it, without the metadata: that depends on messages that came later."""
+    return [
+        {name: value for name, value in event.items() if name != "metadata"}
+        for event in rasa_events(history, Program())
+    ]
 
 
 def _history(past: Past, found: Sequence[ev.Recorded], begun: int) -> list[ev.Recorded]:

@@ -149,10 +149,10 @@ def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
         engine = create_engine(parsed)
-    except sa_exc.ArgumentError:
-        raise InputError("expected a database URL such as sqlite:///rasa.db or postgresql://user@host/rasa") from None
     except (sa_exc.NoSuchModuleError, ImportError) as error:
         raise InputError(f"the driver for this URL is not installed ({error}); install it with pip") from None
+    except sa_exc.ArgumentError:
+        raise InputError("expected a database URL such as sqlite:///rasa.db or postgresql://user@host/rasa") from None
     file = parsed.database if parsed.get_backend_name() == "sqlite" else None
     if file and file != ":memory:" and not file.startswith("file:") and not Path(file).exists():
         raise NotFound(f"there is no file {file}; four slashes begin an absolute path: sqlite:////srv/rasa.db")
