@@ -27,7 +27,7 @@ from training.data import data_set
 from training.examples import OOS, FaqExample, IntentExample, SlotExample
 from training.progress import Progress, silent
 
-SkillName = Literal["intent", "entities", "retrieval"]
+SkillName = Literal["intent", "entities", "retrieval", "ranking"]
 Understander = Skill[Utterance, Understanding]
 Report = dict[str, Any]
 
@@ -150,6 +150,40 @@ def retrieval_report(pairs: Sequence[tuple[FaqExample, Hits]], data: DataSet) ->
     missed = [(row, hits, rank) for (row, hits), rank in zip(answered, ranks, strict=True) if rank != 1]
     missed.sort(key=lambda item: -item[2] if item[2] else -1000)
     report["worst"] = [_worst_query(row, hits, rank) for row, hits, rank in missed[:_WORST]]
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Actions that models gave for stories they were not trained on, each with the right one.
+
+    `known` tells that the right action is in other stories too; `sure` is the probability of the action given; `where`
+    names the story and the state.
+    """
+
+    gold: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    known: tuple[bool, ...] = ()
+    sure: tuple[float, ...] = ()
+    where: tuple[str, ...] = ()
+
+
+def ranking_report(found: Unseen, data: DataSet) -> Report:
+    """The report on stories that were left out of training. `known_accuracy` counts actions that can be known."""
+    report = _report("ranking", data)
+    right = [one == other for one, other in zip(found.gold, found.given, strict=True)]
+    figures = {"accuracy": m.accuracy(found.gold, found.given)}
+    if any(found.known):
+        hits = sum(hit and known for hit, known in zip(right, found.known, strict=True))
+        figures["known_accuracy"] = m.wilson(hits, sum(found.known))
+    report["metrics"] = _dump(figures | {"ece": m.ece(found.sure, right)})
+    report |= _classes(found.gold, found.given, found.where)
+    report["reliability"] = [asdict(item) for item in m.reliability(found.sure, right)]
+    report["risk_coverage"] = _curve(found.sure, right)
+    rows = zip(found.where, found.gold, found.given, found.sure, strict=True)
+    wrong = sorted((row for row in rows if row[1] != row[2]), key=lambda row: -row[3])
+    names = ("where", "gold", "predicted", "score")
+    report["worst"] = [dict(zip(names, row, strict=True), text=row[0]) for row in wrong[:_WORST]]
     return report
 
 

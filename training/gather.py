@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from bot.core.events import Recorded
 from bot.manifest import DataSet
 from training.data import data_set, from_project, read_intents, read_slots, reviewed
 from training.examples import OOS, OUTSIDE, IntentExample, SlotExample
+from training.ranking_log import choices
+from training.ranking_rows import RankingData, ranking_data
 from training.split import Labelled, Split, SplitOptions, clean, split
 
 if TYPE_CHECKING:
@@ -34,13 +36,17 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Rows on both sides of the split, what they came from, and what a person should know about them."""
+    """Rows on both sides of the split, what they came from, and what a person should know about them.
+
+    `ranking` is what a project's stories and its log teach about the next action, None without stories.
+    """
 
     intents: Split[IntentExample]
     slots: Split[SlotExample]
     intent_data: tuple[DataSet, ...]
     slot_data: tuple[DataSet, ...]
     notes: tuple[str, ...]
+    ranking: RankingData | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,8 @@ def gather(sources: Sources, options: SplitOptions) -> Gathered:
     Raises:
         InputError: a file has bad rows, or there is nothing to learn from.
     """
-    parts = _parts(sources)
+    log = read_log(sources.log) if sources.log is not None and sources.log.exists() else []
+    parts = _parts(sources, log)
     intents = clean([row for part in parts for row in part.intents])
     slots = clean([row for part in parts for row in part.slots])
     if not intents.rows and not slots.rows:
@@ -66,13 +73,22 @@ def gather(sources: Sources, options: SplitOptions) -> Gathered:
             "there is nothing to learn from: write examples below `nlu:` in data/*.yml, or name a file with --data"
         )
     notes = [*_notes("intents", intents.repeated, intents.conflicts), *_notes("slots", slots.repeated, slots.conflicts)]
+    by_intent = split(intents.rows, options)
     return Gathered(
-        split(intents.rows, options),
+        by_intent,
         split(slots.rows, options),
         tuple(data_set(part.name, part.intents) for part in parts if part.intents),
         tuple(data_set(part.name, part.slots) for part in parts if part.slots),
         tuple(notes),
+        _ranking(sources.project, by_intent.train, log),
     )
+
+
+def _ranking(project: Project | None, rows: Sequence[IntentExample], log: Sequence[Recorded]) -> RankingData | None:
+    if project is None:
+        return None
+    found = ranking_data(project.program, [(row.text, row.intent) for row in rows])
+    return found and replace(found, logged=choices(log, project.program))
 
 
 def read_log(path: Path) -> list[Recorded]:
@@ -90,15 +106,15 @@ async def _tail(path: Path) -> list[Recorded]:
     return events
 
 
-def _parts(sources: Sources) -> list[_Part]:
+def _parts(sources: Sources, log: Sequence[Recorded]) -> list[_Part]:
     parts = []
     if sources.project is not None:
         lang = sources.project.settings.languages[0]
         parts.append(_Part("project", *from_project(sources.project.nlu, lang)))
     parts += [_Part(path.name, read_intents(path)) for path in sources.intents]
     parts += [_from_slots(path, bare=not sources.intents) for path in sources.slots]
-    if sources.log is not None and sources.log.exists():
-        parts.append(_known(_Part("reviewed turns", *reviewed(read_log(sources.log))), sources.project))
+    if log:
+        parts.append(_known(_Part("reviewed turns", *reviewed(log)), sources.project))
     return parts
 
 

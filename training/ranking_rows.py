@@ -8,6 +8,8 @@ a form is for the stories to say.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -18,6 +20,8 @@ from bot.core.features import Features
 from bot.core.program import Program
 from bot.core.rules import GAP, points
 from bot.core.script import LISTEN, Script, Story
+from bot.manifest import DataSet
+from skills.ranking import feature_names
 
 Item = TypeVar("Item")
 _JOINED, _SWITCHED, _CUT = 0.45, 0.15, 0.3
@@ -75,6 +79,14 @@ class RankingData:
     def groups(self) -> tuple[int, ...]:
         """The groups of the stories, in order."""
         return tuple(dict.fromkeys(episode.group for episode in self.stories))
+
+    def described(self) -> DataSet:
+        """The stories and logged choices for a manifest."""
+        told = [(feature_names(cell.state), cell.text, cell.action) for s in self.stories for cell in s.cells]
+        chosen = [(list(map(feature_names, item.states)), *item[1:]) for item in self.logged]
+        rows = [json.dumps(row, ensure_ascii=False) for row in (*told, *chosen)]
+        digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()
+        return DataSet(name="stories and log", sha256=digest, rows=len(self.groups) + len(self.logged))
 
 
 def ranking_data(

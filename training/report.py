@@ -31,6 +31,7 @@ _TITLES = {
     "oos_auroc": "Out-of-scope AUROC",
     "slot_f1": "Slot F1",
     "exact_match": "All slots of the row right",
+    "known_accuracy": "Accuracy where another story has the action",
     "mrr": "Mean reciprocal rank",
     "answered": "Answerable queries above the floor",
     "refused": "Unanswerable queries below the floor",

@@ -11,11 +11,15 @@ from pydantic import JsonValue, TypeAdapter
 
 from skills.encoder import Encoder, EncoderSettings, EncoderSource
 from skills.entities import EntityExtractor, EntityRules, Locality
+from skills.ranking import ActionRanking
 from skills.understanding import Understander
+from training.evaluate import ranking_report
 from training.examples import IntentExample, SlotExample
 from training.progress import Progress
+from training.ranking_rows import RankingData
 from training.recipes.entities import EntityOptions, fit_entities, slot_kinds
 from training.recipes.intent import IntentOptions, fit_intent
+from training.recipes.ranking import RankingOptions, fit_ranking
 from training.reproduce import Loader, Prediction, reproduce
 from training.verdict import Integrity
 from training.workshop import FitOptions, Made, Rows
@@ -41,6 +45,15 @@ class StandardWorkshop:
         if skill == "intent":
             return self._intent(folder, [row for row in rows if isinstance(row, IntentExample)], options, progress)
         return self._entities(folder, [row for row in rows if isinstance(row, SlotExample)], project, options, progress)
+
+    def rank(self, folder: Path, data: RankingData, options: FitOptions, progress: Progress) -> Made:
+        """See `Workshop`."""
+        chosen = RankingOptions(seed=options.seed)
+        fitted = fit_ranking(data, self.encoder, chosen, progress)
+        fitted.model.save(folder)
+        saved = ActionRanking.load(folder, self.encoder)
+        report = ranking_report(fitted.unseen, data.described()) if fitted.unseen.gold else None
+        return Made("attention", saved.actions, asdict(chosen), report)
 
     def load(self, folder: Path) -> Understander:
         """See `Workshop`."""

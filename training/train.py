@@ -30,7 +30,9 @@ from training.split import Split, SplitOptions
 from training.verdict import Comparison, Measured, Verdict, compare, judge, measured_intents, measured_slots
 from training.workshop import FitOptions, Made, Workshop
 
-SKILLS = ("intent", "entities")
+SKILLS = ("intent", "entities", "ranking")
+_SHARES = {"intent": (0.05, 0.35), "entities": (0.35, 0.55), "ranking": (0.55, 0.7)}
+"""What part of the progress each skill's fitting is."""
 _PROBES = 200
 """Texts that the fresh process must reproduce."""
 _LOCKED = ("numpy", "onnxruntime", "pydantic", "safetensors", "scikit-learn", "tokenizers", "torch", "understudy")
@@ -103,7 +105,11 @@ def train_project(request: TrainRequest, workshop: Workshop, progress: Progress 
         promoted=promoted,
         verdict=run.verdict,
         reports={skill: {**report, "bundle": bundle.id} for skill, report in run.reports.items()},
-        trained_on={"intent": len(data.intents.train), "entities": len(data.slots.train)},
+        trained_on={
+            "intent": len(data.intents.train),
+            "entities": len(data.slots.train),
+            "ranking": _stories(data),
+        },
         held_out={"intent": len(data.intents.held_out), "entities": len(data.slots.held_out)},
         notes=(*data.notes, *run.notes),
         seconds=time.monotonic() - started,
@@ -141,7 +147,8 @@ class _Run:
         texts = self._probes()
         integrity = self.workshop.reproduce(stage, texts, predictions(candidate, texts))
         comparisons = [self._compare(skill, new, old) for skill in made if skill in new.measured]
-        self.verdict, self.reports = judge(comparisons, integrity, self.current_id), new.reports
+        self.verdict = judge(comparisons, integrity, self.current_id)
+        self.reports = {**new.reports, **{skill: item.report for skill, item in made.items() if item.report}}
         (stage / "verdict.json").write_text(self.verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
         return self._draft(made, new, candidate.run([Utterance(text=texts[0])])[0].threshold)
 
@@ -152,14 +159,24 @@ class _Run:
             wanted.discard("intent")
         if not self.data.slots.train and self.current is not None and self.request.sources.project is None:
             wanted.discard("entities")
+        if self.data.ranking is None:
+            wanted.discard("ranking")
         if not wanted:
             raise InputError(
                 f"expected examples for {', '.join(self.request.skills)}, found none; name a file with --data"
             )
         return tuple(skill for skill in SKILLS if skill in wanted)
 
+    @property
+    def _wants_ranking(self) -> bool:
+        """Whether there may be a learned ranking: a project without stories has none."""
+        return self.request.sources.project is None or self.data.ranking is not None
+
     def _make(self, skill: str, folder: Path) -> Made:
-        low, high = (0.05, 0.45) if skill == "intent" else (0.45, 0.7)
+        low, high = _SHARES[skill]
+        if skill == "ranking":
+            assert self.data.ranking is not None
+            return self.workshop.rank(folder, self.data.ranking, self.request.fit, part(self.progress, low, high))
         rows: Sequence[IntentExample] | Sequence[SlotExample]
         rows = self.data.intents.train if skill == "intent" else self.data.slots.train
         project = self.request.sources.project
@@ -168,7 +185,7 @@ class _Run:
     def _take_over(self, stage: Path, made: Mapping[str, Made]) -> None:
         """Copy the skills that were not trained from the current bundle, if it has them."""
         for skill in SKILLS:
-            if skill in made:
+            if skill in made or (skill == "ranking" and not self._wants_ranking):
                 continue
             if self.current is not None and (self.current.path / skill).is_dir():
                 shutil.copytree(self.current.path / skill, stage / skill)
@@ -216,6 +233,8 @@ class _Run:
 
     def _draft(self, made: Mapping[str, Made], new: _Measure, threshold: float) -> Draft:
         cards = {} if self.current is None else dict(self.current.manifest.skills)
+        if not self._wants_ranking:
+            cards.pop("ranking", None)
         for skill, item in made.items():
             cards[skill] = self._card(skill, item, new.metrics.get(skill, {}))
         project, versions = self.request.sources.project, _versions()
@@ -233,19 +252,43 @@ class _Run:
         )
 
     def _card(self, skill: str, made: Made, metrics: Mapping[str, Metric]) -> SkillCard:
+        if skill == "ranking":
+            return self._ranking_card(made)
         sides: Split[IntentExample] | Split[SlotExample]
         sides, sources = (self.data.intents, self.data.intent_data) if skill == "intent" else _slot_side(self.data)
         return SkillCard(
             base=self.workshop.base,
             method=made.method,
             labels=made.labels,
-            labels_sha=hashlib.sha256("\n".join(sorted(made.labels)).encode()).hexdigest(),
+            labels_sha=_labels_sha(made),
             data=(*sources, data_set("trained on", sides.train)),
             held_out=data_set("held out", sides.held_out),
             hyper_parameters=dict(made.hyper_parameters),
             metrics=dict(metrics),
             note=_note(len(sides.train), len(sides.held_out), sides.unmeasured),
         )
+
+    def _ranking_card(self, made: Made) -> SkillCard:
+        assert self.data.ranking is not None
+        found = {} if made.report is None else made.report["metrics"]
+        return SkillCard(
+            base=self.workshop.base,
+            method=made.method,
+            labels=made.labels,
+            labels_sha=_labels_sha(made),
+            data=(self.data.ranking.described(),),
+            hyper_parameters=dict(made.hyper_parameters),
+            metrics={name: Metric(**figure) for name, figure in found.items()},
+            note="trained on all stories; measured by models that did not know the stories they were asked about",
+        )
+
+
+def _labels_sha(made: Made) -> str:
+    return hashlib.sha256("\n".join(sorted(made.labels)).encode()).hexdigest()
+
+
+def _stories(data: Gathered) -> int:
+    return 0 if data.ranking is None else len(data.ranking.groups)
 
 
 def _slot_side(data: Gathered) -> tuple[Split[SlotExample], tuple[DataSet, ...]]:

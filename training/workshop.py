@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import JsonValue
 
-from training.evaluate import Understander
+from training.evaluate import Report, Understander
 from training.examples import IntentExample, SlotExample
 from training.progress import Progress
+from training.ranking_rows import RankingData
 from training.reproduce import Prediction
 from training.verdict import Integrity
 
@@ -34,11 +35,12 @@ class FitOptions:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What was fitted and saved: its labels, and how for the manifest."""
+    """What was fitted and saved: its labels, and how for the manifest; `report` is what fitting measured."""
 
     method: str
     labels: tuple[str, ...]
     hyper_parameters: Mapping[str, JsonValue] = field(default_factory=dict)
+    report: Report | None = None
 
 
 class Workshop(Protocol):
@@ -54,6 +56,10 @@ class Workshop(Protocol):
         self, skill: str, folder: Path, rows: Rows, project: Project | None, options: FitOptions, progress: Progress
     ) -> Made:
         """Fit a skill ("intent" or "entities") on rows and save it in a folder. Entities may come without rows."""
+        ...
+
+    def rank(self, folder: Path, data: RankingData, options: FitOptions, progress: Progress) -> Made:
+        """Fit the learned ranking of a script's actions and save it in a folder."""
         ...
 
     def load(self, folder: Path) -> Understander:

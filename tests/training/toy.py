@@ -12,8 +12,10 @@ from bot.core.errors import IntegrityError
 from bot.core.events import Entity, Scored
 from bot.core.protocols import Understanding, Utterance
 from skills.entities_rules import words
+from training.evaluate import Unseen, ranking_report
 from training.examples import OOS, OUTSIDE, IntentExample, SlotExample
 from training.progress import Progress
+from training.ranking_rows import RankingData
 from training.reproduce import Loader, Prediction, compared, predictions, reproduce
 from training.verdict import Integrity
 from training.workshop import FitOptions, Made, Rows
@@ -74,6 +76,13 @@ class ToyWorkshop:
             (folder / "toy.json").write_text(json.dumps(slots, sort_keys=True))
         progress(1.0, "fitting")
         return Made("counts", tuple(labels), {"seed": options.seed})
+
+    def rank(self, folder: Path, data: RankingData, options: FitOptions, progress: Progress) -> Made:
+        folder.mkdir()
+        actions = tuple(sorted({cell.action for story in data.stories for cell in story.cells}))
+        (folder / "toy.json").write_text(json.dumps(actions))
+        unseen = Unseen(gold=actions, given=actions, known=(True,) * len(actions), sure=(1.0,) * len(actions))
+        return Made("counts", actions, {}, ranking_report(unseen, data.described()))
 
     def load(self, folder: Path) -> ToyUnderstander:
         return load(folder)

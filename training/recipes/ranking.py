@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ from skills.ranking import (
     said,
     windows_of,
 )
+from training.evaluate import Unseen
 from training.progress import Progress, part, silent
 from training.ranking_rows import Cell, Choice, Paths, RankingData
 from training.recipes.ranking_net import Parameters, Rows, Sizes, loss
@@ -65,19 +66,6 @@ class RankingOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
-    """Actions that models gave for stories they were not trained on.
-
-    `known` tells that the right action is in other stories too; `sure` is the probability of the action given.
-    """
-
-    gold: tuple[str, ...] = ()
-    given: tuple[str, ...] = ()
-    known: tuple[bool, ...] = ()
-    sure: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class FittedRanking:
     """A model and how models like it do on unseen stories."""
 
@@ -92,8 +80,9 @@ class _Sample:
     features: list[list[int]]
     texts: list[int]
     target: int
-    weight: float
-    groups: frozenset[int]
+    weight: float = 1.0
+    groups: frozenset[int] = frozenset()
+    where: str = ""
 
 
 class _Speller:
@@ -143,12 +132,14 @@ class _Speller:
         """A path as it stands, messages worded."""
         window = cells[::-1][:WINDOW]
         texts = [self._wording(cell) if cell.state.action == LISTEN else 0 for cell in window]
-        return _Sample([self.spell(cell.state) for cell in window], texts, self.number[window[0].action], 1.0, groups)
+        features = [self.spell(cell.state) for cell in window]
+        where = ", ".join(feature_names(window[0].state))
+        return _Sample(features, texts, self.number[window[0].action], groups=groups, where=where)
 
     def varied(self, cells: Sequence[Cell], groups: frozenset[int]) -> _Sample:
         """A path as talks differ."""
         draw = self.random.random
-        target, weight = self.number[cells[-1].action], 1.0
+        target = self.number[cells[-1].action]
         features, texts = [], []
         for place, cell in enumerate(cells[::-1][:WINDOW]):
             state, text = cell.state, 0
@@ -164,13 +155,13 @@ class _Speller:
                 state = state._replace(intent="")
             features.append(self.spell(self._extra(state)))
             texts.append(text)
-        return _Sample(features, texts, target, weight, groups)
+        return _Sample(features, texts, target, groups=groups)
 
     def logged(self, choice: Choice) -> _Sample:
         """A choice from the log."""
         texts = [self.text(text) for text in latest_texts(choice.states, choice.texts)]
         features = [self.spell(state) for state in latest(choice.states)]
-        return _Sample(features, texts, self.number[choice.action], choice.weight, frozenset())
+        return _Sample(features, texts, self.number[choice.action], choice.weight)
 
     def _wording(self, cell: Cell) -> int:
         if cell.text:
@@ -274,26 +265,27 @@ def _cross_validated(
         return Unseen(), 1.0
     count = min(options.folds, len(groups))
     order = pool.speller.random.permutation(len(groups))
-    logits, gold, known = [], [], []
+    logits, asked = [], list[tuple[_Sample, bool]]()
     for number in range(count):
         out = frozenset(groups[n] for n in order[number::count])
-        model = _fit(pool, out, 1.0, options)
+        model = _fit(pool, out, 1.0, replace(options, steps=options.rehearsal))
         samples = [sample for story in held for sample in story if sample.groups & out]
         others = {n for made, n in zip(pool.groups, pool.rows.targets.tolist(), strict=True) if not made & out}
         windows = windows_of([item.features for item in samples], [item.texts for item in samples])
         logits.append(forward(model.weights, windows, pool.vectors))
-        gold += [sample.target for sample in samples]
-        known += [sample.target in others for sample in samples]
+        asked += [(sample, sample.target in others) for sample in samples]
         progress((number + 1) / count, "fitting")
-    scores, right = np.concatenate(logits), np.array(gold)
+    scores = np.concatenate(logits)
+    right, known = np.array([sample.target for sample, _ in asked]), np.array([known for _, known in asked])
     temperature = _temperature(scores[known], right[known])
     share = _softmax(scores / temperature)[:, :-1]
-    names, best = pool.speller.actions, share.argmax(axis=1)
+    names = pool.speller.actions
     unseen = Unseen(
-        gold=tuple(names[n] for n in gold),
-        given=tuple(names[n] for n in best),
-        known=tuple(known),
-        sure=tuple(float(n) for n in share.max(axis=1)),
+        gold=tuple(names[n] for n in right),
+        given=tuple(names[n] for n in share.argmax(axis=1)),
+        known=tuple(known.tolist()),
+        sure=tuple(share.max(axis=1).tolist()),
+        where=tuple(sample.where for sample, _ in asked),
     )
     return unseen, temperature
 

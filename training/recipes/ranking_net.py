@@ -180,7 +180,8 @@ class _Forward:
         query = _by_head(looked, weights.key).reshape(len(looked), -1)
         found["query"] = self.now.T @ query
         s[:, 0] += query @ weights.query.T
-        return s
+        states: Floats = s
+        return states
 
 
 def _by_head(rows: Floats, matrix: Floats, *, back: bool = False) -> Floats:
@@ -193,4 +194,5 @@ def _by_head(rows: Floats, matrix: Floats, *, back: bool = False) -> Floats:
 def _outer_by_head(rows: Floats, others: Floats) -> Floats:
     """The matrix (width, width) whose columns of a head are the sum of products of rows (.., width) and others."""
     product = rows.transpose(1, 2, 0) @ others.transpose(1, 0, 2)
-    return product.transpose(1, 0, 2).reshape(rows.shape[2], -1)
+    matrix: Floats = product.transpose(1, 0, 2).reshape(rows.shape[2], -1)
+    return matrix
