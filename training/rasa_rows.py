@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -235,11 +235,12 @@ def _or_text(line: bytes) -> Any:
 def _spread(where: str, item: Any) -> Iterator[tuple[str, str, Any]]:
     """The events of an item: place, sender, event."""
     sender = item.get("sender_id") if isinstance(item, Mapping) else None
-    events: Iterable[Any] = [item]
-    if isinstance(item, Mapping) and isinstance(item.get("events"), list):
-        events = item["events"]
-    for number, event in enumerate(events, 1):
-        yield (f"{where}, event {number}" if event is not item else where), str(sender or ""), event
+    if not isinstance(item, Mapping) or not isinstance(item.get("events"), list):
+        alone = {name: value for name, value in item.items() if name != "sender_id"} if sender else item
+        yield where, str(sender or ""), alone
+        return
+    for number, event in enumerate(item["events"], 1):
+        yield f"{where}, event {number}", str(sender or ""), event
 
 
 def check_sender(past: Past) -> str:
