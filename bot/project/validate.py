@@ -10,7 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.core.program import Program
+from bot.core.events import Understood
+from bot.core.filling import read_payload
+from bot.core.messages import Choice
+from bot.core.program import Button, Program
 from bot.core.rules import Contradiction, contradictions
 from bot.core.script import LISTEN, Did, Gap, Heard, LoopIs, SlotWas, StoryStep, Uttered
 from bot.hints import listed
@@ -156,6 +159,7 @@ def _until_next(steps: Iterable[StoryStep]) -> Iterator[StoryStep]:
 def _unused(project: Project) -> Iterator[Finding]:
     program, places = project.program, project.places
     code = scan_actions(project.root, Problems()).text
+    unless = "; only an action could say it" if program.actions and not code else ""
     intents = _used_intents(program)
     for name in program.intents:
         where = places.get(f"intent {name}", "")
@@ -164,7 +168,7 @@ def _unused(project: Project) -> Iterator[Finding]:
     responses = used_responses(program)
     for name, where in ((key.partition(" ")[2], place) for key, place in places.items() if key.startswith("response ")):
         if name not in responses and name.split("/")[0] not in responses and name not in code:
-            yield Finding("warning", f"response {name!r} is never used", where)
+            yield Finding("warning", f"response {name!r} is never used{unless}", where)
     script = program.script
     acted = {s.action for read in project.stories for s in read.story.steps if isinstance(s, Did)}
     for name in script.forms if script else ():
@@ -179,7 +183,13 @@ def _used_intents(program: Program) -> frozenset[str]:
     used |= {behaviour.cancel_intent, behaviour.affirm_intent, behaviour.deny_intent, behaviour.handoff_intent}
     mappings = [mapping for slot in program.slots.values() for mapping in slot.mappings]
     used |= {name for mapping in mappings for name in (*mapping.intents, *mapping.not_intents)}
+    buttons = (b for said in program.responses.values() for v in said for b in (*v.buttons, *v.quick_replies))
+    used |= {read.intents[0].name for button in buttons if (read := _pressed(button)) and read.intents}
     if script is not None:
         used |= set(script.by_intent)
         used |= {name for form in script.forms.values() for name in form.ignored_intents}
     return frozenset(used)
+
+
+def _pressed(button: Button) -> Understood | None:
+    return read_payload(Choice(title=button.title, payload=button.payload))
