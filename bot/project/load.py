@@ -47,8 +47,8 @@ class Project:
     """A project that has been read and checked.
 
     `knowledge` are existing files and folders, absolute. `stories` are the rules and stories of `program.script` with
-    the places of their steps, `places` those of intents, responses, actions, slots and forms, by `intent greet` and so
-    on. `send_domain` are the actions that want to be sent the domain; `assistant_id` is that of `config.yml`.
+    the places of their steps, `places` those of intents, responses, actions, slots, forms, flows and their steps, by
+    `intent greet`, `step order ask_size` and so on. `send_domain` are the actions that want to be sent the domain; `assistant_id` is that of `config.yml`.
     """
 
     root: Path
@@ -247,6 +247,8 @@ class _Reader:
             "slot": domain.slots_at,
             "form": domain.script.forms_at,
         }
+        steps = {f"{name} {step}": where for name, read in self.flows.items() for step, where in read.steps_at.items()}
+        kinds |= {"flow": {name: read.where for name, read in self.flows.items()}, "step": steps}
         return {f"{kind} {name}": where for kind, found in kinds.items() for name, where in found.items()}
 
     def intent_names(self) -> dict[str, None]:
