@@ -48,7 +48,8 @@ class Project:
 
     `knowledge` are existing files and folders, absolute. `stories` are the rules and stories of `program.script` with
     the places of their steps, `places` those of intents, responses, actions, slots, forms, flows and their steps, by
-    `intent greet`, `step order ask_size` and so on. `send_domain` are the actions that want to be sent the domain; `assistant_id` is that of `config.yml`.
+    `intent greet`, `step order ask_size` and so on. `send_domain` are the actions that want to be sent the domain;
+    `assistant_id` is that of `config.yml`.
     """
 
     root: Path
