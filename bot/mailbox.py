@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 from bot.core import events as ev
 from bot.core.conversation import Conversation, evolve
-from bot.core.errors import BotError, StorageUnavailable
+from bot.core.errors import BotError, Conflict, StorageUnavailable
 from bot.core.messages import Message, Part
 from bot.core.protocols import EventStore, Outcome
 
-_PAGE = 1000
+_PAGE, _FEW = 1000, 64
 _REMEMBERED = 16
 """Turns whose outcome a mailbox keeps at hand for a client that sends again."""
 
@@ -212,3 +212,36 @@ class Mailbox:
                 outcome = Outcome(book.number, event.outcome, tuple(book.shown))
                 book.end(outcome)
                 self.on_end(self, book, outcome)
+
+
+async def look_up(store: EventStore, box: Mailbox, key: str) -> TurnBook:
+    """The book of an older turn, put together from the log.
+
+    Raises:
+        Conflict: the log has no such turn, or no outcome of it yet.
+    """
+    found = await store.find(box.state.id, key)
+    if found is None or not isinstance(found.event, ev.Received):
+        raise Conflict(f"message id {key!r} was used, but its conversation has been erased meanwhile")
+    if found.turn in box.open:
+        return box.open[found.turn]
+    book = TurnBook(found.turn, found.seq, key, found.event.message.parts)
+    after = found.seq
+    while book.ending is None:
+        page = await store.read(box.state.id, after, _FEW)
+        if not page:
+            raise Conflict(f"turn {found.turn} of {box.state.id!r} has no outcome in the log yet")
+        after = page[-1].seq
+        _enter(book, page)
+    return book
+
+
+def _enter(book: TurnBook, page: Sequence[ev.Recorded]) -> None:
+    for recorded in page:
+        if recorded.turn != book.number:
+            continue
+        if isinstance(recorded.event, ev.Replied):
+            book.shown.append(recorded.event.message)
+        elif isinstance(recorded.event, ev.Settled):
+            book.end(Outcome(book.number, recorded.event.outcome, tuple(book.shown)))
+            return

@@ -11,23 +11,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
+from uuid import uuid4
 
+from bot.by_hand import ByHand
 from bot.core import policy
 from bot.core.errors import BotError, Busy, Conflict, DuplicateMismatch, NotFound, Overloaded, StorageUnavailable
-from bot.core.events import Event, Received, Recorded, Replied, Settled, Started
-from bot.core.messages import Inbound
+from bot.core.events import Entity, Event, Predicted, Received, Recorded, Scored, Started, Understood
+from bot.core.messages import Address, Inbound, Message
 from bot.core.protocols import EventStore, Outcome, Receipt
 from bot.follow import Followers
-from bot.mailbox import Mailbox, TurnBook, committed
+from bot.mailbox import Mailbox, TurnBook, committed, look_up
 from bot.turns import Deadlines, Decide, Models, Observer, Performer, Timing
 
 __all__ = ["Deadlines", "Manager", "ManagerLimits", "Models", "Timing"]
-
-_PAGE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,33 @@ class Manager:
         self._observe(Timing(conversation, receipt.turn, "ack", time.perf_counter() - started))
         return receipt
 
+    async def trigger(self, address: Address, intent: str, entities: Sequence[Entity] = (), name: str = "") -> Receipt:
+        """See `Gateway.trigger`. It waits until no turn is open, so that the message and its meaning are one commit."""
+        self._admit()
+        key = name or f"x.{uuid4().hex}"
+        try:
+            return await self._triggered(address, intent, entities, key)
+        except Conflict as conflict:  # as in `submit`
+            (await self._open(address.conversation)).die(conflict)
+            return await self._triggered(address, intent, entities, key)
+
+    async def _triggered(self, address: Address, intent: str, entities: Sequence[Entity], key: str) -> Receipt:
+        box = await self._at_rest(address.conversation)
+        message = Message(id=f"u.{key}", parts=())
+        if key in box.keys:
+            return await self._again(box, Inbound(address=address, message=message, key=key))
+        meant = Understood(
+            text="",
+            language="",
+            intents=(Scored(name=intent, score=1.0),),
+            in_scope=1.0,
+            entities=tuple(entities),
+            bundle=self.models.bundle,
+            source="external",
+        )
+        received = Received(message=message, key=key, channel=address.channel, metadata={"is_external": True})
+        return await self._begin(box, address, received, meant)
+
     async def record(self, conversation: str, event: Event) -> Recorded:
         """See `Gateway.record`."""
         box = await self._open(conversation)
@@ -125,6 +152,44 @@ class Manager:
         gone = await self._store.erase(conversation, self._clock())
         self._followers.publish(conversation, await self._store.read(conversation))
         return gone
+
+    async def write(self, conversation: str, history: Callable[[Mailbox], Iterable[Recorded]]) -> None:
+        """Append a history that follows what is there, all or none; it is asked for when no turn is open.
+
+        Raises:
+            IllegalHistory: it cannot follow.
+        """
+        box = await self._at_rest(conversation)
+        for fact in list(history(box)):
+            noted = box.note(fact.event, fact.at, fact.turn)
+            if isinstance(fact.event, Received):
+                box.book(noted)
+        await committed(box.flush())
+        self._wake(box)
+
+    async def act(self, conversation: str, chosen: Predicted) -> Sequence[Recorded]:
+        """Do an action that somebody chose by hand, outside of any turn; the facts that came of it.
+
+        Raises:
+            NotFound: there is no such conversation.
+        """
+        box = await self._at_rest(conversation)
+        if box.state.status in ("new", "erased"):
+            raise NotFound(f"there is no conversation {conversation!r}")
+        begun = box.state.seq
+        box.worker = self._spawn(self._act(box, chosen))
+        await asyncio.wait([box.worker])
+        return await self._store.read(conversation, begun)
+
+    async def _act(self, box: Mailbox, chosen: Predicted) -> None:
+        try:
+            await replace(self._performer, decide=ByHand(chosen)).turn(box, self.models)
+        except BotError as error:
+            box.die(error)
+        finally:
+            box.worker = None
+        if box.failure is None:
+            self._wake(box)
 
     async def recover(self) -> int:
         """Give every acknowledged message that has none its outcome; the number of conversations concerned."""
@@ -172,19 +237,25 @@ class Manager:
             return await self._again(box, inbound)
         if len(box.open) >= self.limits.waiting:
             raise Busy(f"{len(box.open)} messages of this conversation wait for an answer; wait for one")
-        address, now = inbound.address, self._clock()
-        if box.state.status in ("new", "erased"):
-            program = self.models.program.id
-            box.note(Started(channel=address.channel, sender=address.sender, program=program), now)
         received = Received(
             message=inbound.message,
             key=inbound.key,
-            channel=address.channel,
+            channel=inbound.address.channel,
             metadata=inbound.metadata,
             payloads=inbound.payloads,
             claimed=inbound.claimed,
         )
+        return await self._begin(box, inbound.address, received)
+
+    async def _begin(self, box: Mailbox, address: Address, received: Received, *then: Event) -> Receipt:
+        """Commit a message, with what is known of it from the start."""
+        now = self._clock()
+        if box.state.status in ("new", "erased"):
+            program = self.models.program.id
+            box.note(Started(channel=address.channel, sender=address.sender, program=program), now)
         book = box.book(box.note(received, now, turn=box.state.turn + 1))
+        for event in then:
+            box.note(event, now)
         book.commit = box.flush()
         # The worker may think while the commit is under way; it shows nothing before its own commit, which comes later.
         self._wake(box)
@@ -195,7 +266,7 @@ class Manager:
         """A message id that was used before: the same message gets the same receipt."""
         book = box.known(inbound.key)
         if book is None:
-            book = await self._look_up(box, inbound.key)
+            book = await look_up(self._store, box, inbound.key)
         if book.parts != inbound.message.parts:
             raise DuplicateMismatch(
                 f"message id {inbound.key!r} was used for another message in this conversation; use a new id for each"
@@ -203,24 +274,16 @@ class Manager:
         await committed(book.commit)
         return _receipt(box, book, duplicate=True)
 
-    async def _look_up(self, box: Mailbox, key: str) -> TurnBook:
-        """An older turn, put together from the log."""
-        found = await self._store.find(box.state.id, key)
-        if found is None or not isinstance(found.event, Received):
-            raise Conflict(f"message id {key!r} was used, but its conversation has been erased meanwhile")
-        if found.turn in box.open:
-            return box.open[found.turn]
-        book = TurnBook(found.turn, found.seq, key, found.event.message.parts)
-        after = found.seq
-        while book.ending is None:
-            page = await self._store.read(box.state.id, after, _PAGE)
-            if not page:
-                raise Conflict(f"turn {found.turn} of {box.state.id!r} has no outcome in the log yet")
-            after = page[-1].seq
-            _enter(book, page)
-        return book
-
     # Mailboxes
+
+    async def _at_rest(self, conversation: str) -> Mailbox:
+        """The mailbox at a moment when no turn is open and nobody works in it."""
+        while True:
+            box = await self._open(conversation)
+            self._wake(box)
+            if box.worker is None:
+                return box
+            await asyncio.wait([box.worker])
 
     async def _open(self, conversation: str) -> Mailbox:
         """The live mailbox of a conversation, read from the log if need be.
@@ -314,14 +377,3 @@ class Manager:
 
 def _receipt(box: Mailbox, book: TurnBook, *, duplicate: bool) -> Receipt:
     return Receipt(box.state.id, book.seq, book.number, duplicate, book.outcome)
-
-
-def _enter(book: TurnBook, page: Sequence[Recorded]) -> None:
-    for recorded in page:
-        if recorded.turn != book.number:
-            continue
-        if isinstance(recorded.event, Replied):
-            book.shown.append(recorded.event.message)
-        elif isinstance(recorded.event, Settled):
-            book.end(Outcome(book.number, recorded.event.outcome, tuple(book.shown)))
-            return

@@ -11,8 +11,9 @@ import logging
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from itertools import accumulate
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
@@ -20,8 +21,8 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from bot.core.errors import Refused
-from bot.core.events import Event, Recorded
-from bot.core.messages import Inbound
+from bot.core.events import Entity, Event, Recorded
+from bot.core.messages import Address, Inbound
 from bot.core.protocols import Gateway, Receipt
 from bot.turns import Timing
 
@@ -169,11 +170,18 @@ class MeteredGateway:
 
     async def submit(self, inbound: Inbound) -> Receipt:
         """Commit a message, counted and timed."""
-        seen, channel, begun = self._telemetry, inbound.address.channel, time.perf_counter()
+        return await self._counted(inbound.address.channel, self._gateway.submit(inbound))
+
+    async def trigger(self, address: Address, intent: str, entities: Sequence[Entity] = (), name: str = "") -> Receipt:
+        """Start a turn from outside, counted and timed as a message."""
+        return await self._counted(address.channel, self._gateway.trigger(address, intent, entities, name))
+
+    async def _counted(self, channel: str, taken: Coroutine[Any, Any, Receipt]) -> Receipt:
+        seen, begun = self._telemetry, time.perf_counter()
         received, acked = self._counters(channel)
         received.inc()
         try:
-            receipt = await self._gateway.submit(inbound)
+            receipt = await taken
         except Refused as error:
             seen.refused.labels(error.code).inc()
             raise

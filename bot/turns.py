@@ -194,7 +194,8 @@ class _Run:
     def _say(self, messages: tuple[Message, ...], step: str | None) -> None:
         for message in messages:
             turn = self._turn
-            number, said, answers = (turn.number, turn.replies, turn.message.id) if turn else (0, 0, None)
+            seq = self._box.state.seq
+            number, said, answers = (turn.number, turn.replies, turn.message.id) if turn else (0, seq, None)
             named = {"id": f"{number}.{said + 1}", "reply_to": message.reply_to or answers}
             self._note(ev.Replied(message=message.model_copy(update=named), step=step))
 

@@ -9,7 +9,8 @@ import pytest
 
 from bot.core import events as ev
 from bot.core.errors import Conflict, NotFound
-from bot.core.protocols import EventStore
+from bot.core.messages import Address
+from bot.core.protocols import EventStore, Gateway
 from tests.fakes import text
 
 
@@ -118,3 +119,27 @@ class EventStoreContract:
     async def test_erasing_nobody_is_an_error(self, store: EventStore) -> None:
         with pytest.raises(NotFound):
             await store.erase("nobody", 9.0)
+
+
+class GatewayContract:
+    """What every `Gateway` does with triggers. The fixture `gateway` gives one that answers the intent `hello`."""
+
+    HERE = Address(channel="test", conversation="c", sender="ann")
+
+    @pytest.fixture
+    async def gateway(self) -> Any:
+        raise NotImplementedError
+
+    async def test_a_trigger_is_a_message_that_nobody_said(self, gateway: Gateway) -> None:
+        outcome = await (await gateway.trigger(self.HERE, "hello")).settled()
+        assert outcome.outcome == "replied" and outcome.messages
+        facts = [recorded.event for recorded in await gateway.read("c")]
+        heard = next(event for event in facts if isinstance(event, ev.Received))
+        meant = next(event for event in facts if isinstance(event, ev.Understood))
+        assert heard.message.parts == () and heard.metadata == {"is_external": True}
+        assert meant.source == "external" and meant.accepted and meant.intents[0].name == "hello"
+
+    async def test_a_named_trigger_happens_once(self, gateway: Gateway) -> None:
+        first, again = [await gateway.trigger(self.HERE, "hello", name="r.1") for _ in range(2)]
+        assert (again.turn, again.duplicate, first.duplicate) == (first.turn, True, False)
+        assert (await gateway.trigger(self.HERE, "hello", name="r.2")).turn == first.turn + 1

@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from bot.core.errors import BotError, DuplicateMismatch, NotFound, StorageUnavailable
-from bot.core.events import Event, Received, Recorded, Replied, Settled, Started
-from bot.core.messages import Choice, Choices, Inbound, Message, Source, Text
+from bot.core.events import Entity, Event, Received, Recorded, Replied, Scored, Settled, Started, Understood
+from bot.core.messages import Address, Choice, Choices, Inbound, Message, Source, Text
 from bot.core.protocols import Outcome, Receipt
 
 
@@ -32,19 +32,35 @@ class MemoryGateway:
             raise self.refusal
         if "crash" in inbound.message.text:
             raise RuntimeError("planted failure with a secret in it")
+        event = Received(message=inbound.message, key=key, channel=inbound.address.channel, metadata=inbound.metadata)
+        return self._take(inbound.address, event)
+
+    async def trigger(self, address: Address, intent: str, entities: Sequence[Entity] = (), name: str = "") -> Receipt:
+        key = name or f"x.{len(self.logs.get(address.conversation, ()))}"
+        message = Message(id=f"u.{key}", parts=())
+        event = Received(message=message, key=key, channel=address.channel, metadata={"is_external": True})
+        scored = (Scored(name=intent, score=1.0),)
+        meant = Understood(
+            text="", language="", intents=scored, in_scope=1.0, entities=tuple(entities), source="external"
+        )
+        return self._take(address, event, meant)
+
+    def _take(self, address: Address, event: Received, *then: Event) -> Receipt:
+        conversation = address.conversation
         log = self.logs.setdefault(conversation, [])
         for recorded in log:
-            if isinstance(recorded.event, Received) and recorded.event.key == key:
-                if recorded.event.message != inbound.message:
-                    raise DuplicateMismatch(f"message id {key!r} was used for another message")
+            if isinstance(recorded.event, Received) and recorded.event.key == event.key:
+                if recorded.event.message != event.message:
+                    raise DuplicateMismatch(f"message id {event.key!r} was used for another message")
                 return self._receipt(recorded, duplicate=True)
         if not log:
-            self._put(conversation, 0, Started(channel=inbound.address.channel, sender=inbound.address.sender))
+            self._put(conversation, 0, Started(channel=address.channel, sender=address.sender))
         turn = max(r.turn for r in log) + 1
-        event = Received(message=inbound.message, key=key, channel=inbound.address.channel, metadata=inbound.metadata)
         recorded = self._put(conversation, turn, event)
+        for fact in then:
+            self._put(conversation, turn, fact)
         self._outcomes[conversation, turn] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(self._answer(recorded, inbound.message.text))
+        task = asyncio.create_task(self._answer(recorded, event.message.text))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return self._receipt(recorded, duplicate=False)
