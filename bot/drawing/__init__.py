@@ -1,0 +1,1 @@
+"""A project as pictures: its flows, rules and stories."""
