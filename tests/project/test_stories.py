@@ -206,6 +206,7 @@ def test_more_ways_through_or_than_can_be_learnt_are_refused(tmp_path: Path) -> 
         straight(tmp_path, either * 7)
 
 
+@pytest.mark.slow
 def test_more_ways_through_checkpoints_than_can_be_learnt_are_cut(tmp_path: Path) -> None:
     hub = "- checkpoint: hub\n- intent: greet\n- action: utter_hello\n- checkpoint: hub"
     stories = ["- intent: greet\n- checkpoint: hub", *[hub] * 13, "- checkpoint: hub\n- action: utter_bye"]
