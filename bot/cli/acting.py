@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -42,11 +41,8 @@ def serve_actions(
     command = [sys.executable, "-m", "rasa_sdk", "--actions", actions, "--port", str(port), *["--grpc"] * grpc]
     paths = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": paths, "SANIC_HOST": host}
-    try:
-        done = subprocess.run(command, cwd=root, env=environment, check=False)  # noqa: S603 - our own arguments
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
-    raise typer.Exit(done.returncode)
+    os.chdir(root)
+    os.execve(sys.executable, command, environment)  # noqa: S606 - in our place, so that signals reach the server
 
 
 def add(app: typer.Typer) -> None:
