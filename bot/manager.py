@@ -115,7 +115,9 @@ class Manager:
             bundle=self.models.bundle,
             source="external",
         )
-        received = Received(message=message, key=key, channel=address.channel, metadata={"is_external": True})
+        received = Received(
+            message=message, key=key, channel=address.channel, metadata={"is_external": True}, live=True
+        )
         return await self._begin(box, address, received, meant)
 
     async def record(self, conversation: str, event: Event) -> Recorded:
@@ -137,6 +139,10 @@ class Manager:
         return self._followers.follow(conversation, after)
 
     # Operation
+
+    def watch(self, watcher: Callable[[Sequence[Recorded]], None]) -> None:
+        """See `Followers.watch`."""
+        self._followers.watch(watcher)
 
     async def erase(self, conversation: str) -> int:
         """Forget the conversation, in the log and in memory; the number of events gone. An open turn is broken off.
@@ -244,6 +250,7 @@ class Manager:
             metadata=inbound.metadata,
             payloads=inbound.payloads,
             claimed=inbound.claimed,
+            live=True,
         )
         return await self._begin(box, inbound.address, received)
 

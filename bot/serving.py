@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from bot.server.channels import find_channels, not_served
 from bot.server.routes import Services
 from bot.server.run import serve
 from bot.server.settings import ServerSettings
+from bot.store import SqlStore
 from bot.telemetry import Telemetry
 from connectors.http import HttpChannel
 
+_RECENT = 7 * 86_400.0
 _log = structlog.get_logger("understudy.serving")
 
 
@@ -46,7 +49,26 @@ def _channels(bot: Bot, settings: ServerSettings) -> Sequence[HttpChannel]:
     credentials, chosen = bot.loaded.project.credentials, bot.settings.channels
     if warning := not_served(credentials):
         _log.warning(warning)
-    return find_channels(settings.limits, credentials, {name: one.payloads for name, one in chosen})
+
+    async def changed(channel: str, after: int) -> tuple[Sequence[str], int]:
+        return await _changed(bot.store, channel, after)
+
+    return find_channels(settings.limits, credentials, {name: one.payloads for name, one in chosen}, changed)
+
+
+async def _changed(store: SqlStore, channel: str, after: int) -> tuple[Sequence[str], int]:
+    """See `Setup.changed`. What nobody has touched for a week is not taken up again."""
+    found: list[str] = []
+    newest, before, oldest = after, None, time.time() - _RECENT
+    while page := await store.conversations(limit=500, before=before):
+        newest = max(newest, page[0].position)
+        for summary in page:
+            if summary.position <= after or (not after and summary.updated_at < oldest):
+                return found, newest
+            if summary.channel == channel:
+                found.append(summary.id)
+        before = page[-1].position
+    return found, newest
 
 
 def _calm_collector() -> None:

@@ -84,15 +84,21 @@ class Route:
     errors: Sequence[int] = ()
 
 
+Changed = Callable[[str, int], Awaitable[tuple[Sequence[str], int]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What the operator says about one channel: its section of credentials.yml, and whether payloads are let through.
 
     `payloads`: anybody may type `/intent{...}` and is obeyed, as in Rasa; otherwise only buttons that we have sent are.
+    `changed` gives the conversations begun on a channel that have events above a position of the log, and the position
+    they were read at; 0 asks for all that are recent. It is for channels that deliver by themselves.
     """
 
     credentials: Mapping[str, JsonValue] = field(default_factory=dict)
     payloads: bool = False
+    changed: Changed | None = None
 
 
 class HttpChannel(Channel, Protocol):

@@ -1,8 +1,8 @@
 """What Rasa's HTTP clients post, and the message that becomes of it.
 
 `sender` names the conversation. It is chosen by the caller, who therefore must be a server or a widget that picks ids
-nobody can guess; without one the conversation is new, and its id is made of the message's key where that is a random one. The channel
-that a client claims to be is kept as a claim; the channel that took the message is what counts.
+nobody can guess; without one the conversation is new, and its id is made of the message's key where that is a random
+one. The channel that a client claims to be is kept as a claim; the channel that took the message is what counts.
 """
 
 from __future__ import annotations

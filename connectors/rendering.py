@@ -57,6 +57,23 @@ def rasa_messages(messages: Iterable[Message], recipient: str) -> RasaMessages:
     return RasaMessages([RasaMessage(recipient_id=recipient, **item) for item in fields])
 
 
+def pieces(text: str) -> list[str]:
+    """A text cut at its blank lines."""
+    return [piece for piece in _BLANK_LINES.split(text.strip()) if piece.strip()]
+
+
+def joined(parts: Sequence[Part]) -> list[Part]:
+    """The parts with buttons right after the text that they belong to: the last one before them."""
+    found: list[Part] = []
+    for part in parts:
+        texts = [index for index, other in enumerate(found, start=1) if isinstance(other, Text)]
+        place = texts[-1] if isinstance(part, Choices) and texts else len(found)
+        if isinstance(part, Choices) and place < len(found) and isinstance(found[place], Choices):
+            place = len(found)
+        found.insert(place, part)
+    return found
+
+
 def plain_text(part: Part) -> str:
     """The text of a part, for channels and screen readers that cannot show it."""
     match part:
@@ -77,7 +94,7 @@ def plain_text(part: Part) -> str:
 
 
 def _with_sources(message: Message) -> list[dict[str, Any]]:
-    items = list(_items(message.parts))
+    items = list(_items(joined(message.parts)))
     texts = [item for item in items if "text" in item]
     if message.sources and texts:
         texts[-1]["sources"] = [RasaSource(title=s.title, url=s.url, document=s.document) for s in message.sources]
@@ -96,9 +113,11 @@ def _items(parts: Sequence[Part]) -> Iterator[dict[str, Any]]:
             case Choices():
                 yield {"text": plain_text(part), "buttons": _buttons(part.options)}
             case Text():
-                yield from ({"text": piece} for piece in _BLANK_LINES.split(part.text) if piece.strip())
+                yield from ({"text": piece} for piece in pieces(part.text))
             case Image():
                 yield {"image": part.url}
+            case Custom(data={"attachment": dict() as attachment, **others}) if not others:
+                yield {"attachment": attachment}
             case Custom():
                 yield {"custom": part.data}
             case Card():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -112,7 +112,7 @@ def _event(item: Item, key: str) -> bytes:
     return f"{kind}id: {key}:{item.place[0]}.{item.place[1]}\ndata: {item.data}\n\n".encode()
 
 
-async def _items(gateway: Gateway, receipt: Receipt) -> AsyncIterator[Item]:
+async def _items(gateway: Gateway, receipt: Receipt) -> AsyncGenerator[Item, None]:
     """The messages of the turn in Rasa's shape and, once it is over, its outcome. A turn is never silent."""
     said = False
     recipient, turn = receipt.conversation, receipt.turn

@@ -43,7 +43,10 @@ class Started(Value):
 
 
 class Received(Value):
-    """A message from the user; committed before it is acknowledged. `payloads` and `claimed` are as in `Inbound`."""
+    """A message from the user; committed before it is acknowledged.
+
+    `payloads` and `claimed` are as in `Inbound`. `live`: this bot took it, as opposed to a history written afterwards.
+    """
 
     kind: Literal["received"] = "received"
     message: Message
@@ -52,6 +55,7 @@ class Received(Value):
     metadata: dict[str, JsonValue] = {}
     payloads: bool = False
     claimed: str = ""
+    live: bool = False
 
 
 class Transcribed(Value):

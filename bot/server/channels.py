@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 
 from pydantic import JsonValue
 
-from connectors.http import HttpChannel, Setup
+from connectors.http import Changed, HttpChannel, Setup
 from connectors.limits import Limits
 
 GROUP = "understudy.channels"
@@ -22,9 +22,12 @@ Credentials = Mapping[str, Mapping[str, JsonValue]]
 
 
 def find_channels(
-    limits: Limits, credentials: Credentials | None = None, payloads: Mapping[str, bool] | None = None
+    limits: Limits,
+    credentials: Credentials | None = None,
+    payloads: Mapping[str, bool] | None = None,
+    changed: Changed | None = None,
 ) -> tuple[HttpChannel, ...]:
-    """The channels to serve. `payloads` says by channel whether anybody may send any payload.
+    """The channels to serve. `payloads` says by channel whether anybody may send any payload; `changed`: see `Setup`.
 
     Raises:
         ProjectError, SettingsError: a channel's credentials are incomplete; says which and what is needed.
@@ -34,7 +37,7 @@ def find_channels(
     found = sorted(entry_points(group=GROUP), key=lambda point: point.name)
     kinds = {point.name: point.load() for point in found if point.name in wanted}
     return tuple(
-        kind(limits, Setup(named.get(name, {}), let.get(name, False)))
+        kind(limits, Setup(named.get(name, {}), let.get(name, False), changed))
         for name, kind in kinds.items()
         if hasattr(kind, "routes")
     )
