@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from bot.core.events import Erased, Recorded
@@ -48,9 +48,16 @@ class Followers:
     def __init__(self, store: EventStore, buffered: int = 256) -> None:
         self._store, self._buffered = store, buffered
         self._feeds: dict[str, set[_Feed]] = {}
+        self._watchers: list[Callable[[Sequence[Recorded]], None]] = []
+
+    def watch(self, watcher: Callable[[Sequence[Recorded]], None]) -> None:
+        """Hand every conversation's events to `watcher` as they are committed; it must be quick and never fail."""
+        self._watchers.append(watcher)
 
     def publish(self, conversation: str, events: Sequence[Recorded]) -> None:
         """Hand committed events to those who follow."""
+        for watcher in self._watchers:
+            watcher(events)
         for feed in self._feeds.get(conversation, ()):
             feed.push(events)
 

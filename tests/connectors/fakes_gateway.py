@@ -27,7 +27,7 @@ class MemoryGateway:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def submit(self, inbound: Inbound) -> Receipt:
-        conversation, key = inbound.address.conversation, inbound.key
+        key = inbound.key
         if self.refusal:
             raise self.refusal
         if "crash" in inbound.message.text:
