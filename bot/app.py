@@ -12,7 +12,7 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -24,6 +24,7 @@ from bot.core.errors import BotError, NotFound
 from bot.core.protocols import Hits, Query, Ranked, Situation, Understanding, Utterance
 from bot.manager import Deadlines, Manager, ManagerLimits, Models, Timing
 from bot.project import Project, load_project
+from bot.reminders import Reminders
 from bot.runner import Runner, RunnerLimits
 from bot.sdk.choose import ActionSource, Others
 from bot.store import SqlStore
@@ -35,6 +36,8 @@ from skills.understanding import Understander
 _log = structlog.get_logger("understudy.app")
 LOOK_EVERY = 1.0
 """Seconds between looks at the pointers."""
+_PATIENCE = 60.0
+"""Seconds that models get where nobody waits."""
 
 
 def _unobserved(timing: Timing) -> None:
@@ -45,13 +48,16 @@ def _unobserved(timing: Timing) -> None:
 class Wiring:
     """What a caller may choose. `log` replaces the project's log file; `observe` is told how long each stage took.
 
-    `actions` is a module of the project whose rasa-sdk actions run in this process.
+    `actions` is a module of the project whose rasa-sdk actions run in this process. `remind`: trigger what falls due.
+    `patient`: models may take as long as they like, for work that nobody waits for at the other end.
     """
 
     log: Path | None = None
     actions: str | None = None
     observe: Callable[[Timing], None] = _unobserved
     watch: bool = False
+    remind: bool = False
+    patient: bool = False
 
 
 class Searcher:
@@ -175,6 +181,12 @@ def load_models(project: Project, encoder: Encoder, source: ActionSource | None 
     return Loaded(project, bundle, index, models, runners, others)
 
 
+def patient(project: Project) -> Project:
+    """The project with so much time for its models that a busy machine does not look like a hung one."""
+    runner = project.settings.runner.model_copy(update={"deadline_s": _PATIENCE})
+    return replace(project, settings=project.settings.model_copy(update={"runner": runner}))
+
+
 def load_index(project: Project, encoder: Encoder) -> KnowledgeIndex | None:
     """The current knowledge index, or None when nothing has been ingested."""
     folder = index_folder(project.settings, project.root)
@@ -196,7 +208,7 @@ async def open_bot(root: Path, wiring: Wiring | None = None) -> AsyncIterator[Bo
         BotError: see `load_models`; also when the log cannot be opened safely.
     """
     wiring = wiring or Wiring()
-    project = load_project(root)
+    project = patient(load_project(root)) if wiring.patient else load_project(root)
     settings = project.settings
     encoder = load_encoder(settings, root)
     source = ActionSource(wiring.actions)
@@ -207,10 +219,16 @@ async def open_bot(root: Path, wiring: Wiring | None = None) -> AsyncIterator[Bo
         manager = Manager(store, loaded.models, _limits(settings), observe=wiring.observe)
         bot = Bot(root, settings, store, manager, loaded, encoder, source)
         watcher = asyncio.create_task(_watch(bot)) if wiring.watch else None
+        reminders = Reminders(store, manager, path.with_name("reminders.json"), time.time) if wiring.remind else None
         try:
             await manager.recover()
+            if reminders is not None:
+                manager.watch(reminders.see)
+                await reminders.start()
             yield bot
         finally:
+            if reminders is not None:
+                await reminders.stop()
             await _stop(bot, watcher)
 
 
