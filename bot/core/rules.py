@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from bot.core.features import Features, slot_feature
 from bot.core.program import Program
-from bot.core.script import LISTEN, Did, Heard, LoopIs, Mention, Script, SlotWas, Story, StoryStep, Uttered
+from bot.core.script import LISTEN, Did, Heard, LoopIs, Script, SlotWas, Story, StoryStep, Uttered
 
 GAP = "..."
 NOT, ANY = "", "*"
@@ -127,7 +127,7 @@ class _Walk:
         if self.now.action != LISTEN:
             self.act(LISTEN)
         text = "" if step.intent else step.text or ""
-        self.now = self.now._replace(intent=step.intent or "", text=text, entities=_named(step.mentions))
+        self.now = self.now._replace(intent=step.intent or "", text=text, entities=_named(step, self.program))
 
     def act(self, action: str) -> None:
         before = self.points[-1] if self.points else None
@@ -154,7 +154,11 @@ class _Walk:
         self.empty = self.empty - {step.name} if feature else self.empty | {step.name}
 
 
-def _named(mentions: Iterable[Mention]) -> frozenset[str]:
+def _named(heard: Heard, program: Program) -> frozenset[str]:
+    """The entities of a message by name, without those that its intent does not use."""
+    intent = program.intents.get(heard.intent or "")
+    allowed = intent.entities if intent else None
+    mentions = [mention for mention in heard.mentions if allowed is None or mention.type in allowed]
     names = {mention.type for mention in mentions}
     names |= {f"{mention.type}#{mention.role}" for mention in mentions if mention.role}
     return frozenset(names | {f"{mention.type}.{mention.group}" for mention in mentions if mention.group})

@@ -514,6 +514,12 @@ def test_mentions_of_stories_are_seen_alike() -> None:
     ] * 2
 
 
+def test_mentions_that_the_intent_does_not_use_count_for_nothing() -> None:
+    told = story("fly", Heard(intent="fly", mentions=(Mention(type="city"), Mention(type="day"))), *did("utter_help"))
+    uses = {"fly": Intent(name="fly", label="fly", entities=("day",))}
+    assert [p.states[-1].entities for p in points(told, program(intents=uses))][1] == {"day"}
+
+
 def test_slots_of_an_ignored_intent_are_not_filled() -> None:
     talk = Talk(program())
     talk.say("a table", "book")
