@@ -65,6 +65,9 @@ class DomainReader:
             with Fields(body, self.problems, f"intent {name!r}") as fields:
                 used = _entity_names(fields, "use_entities")
                 self.ignored[name] = _entity_names(fields, "ignore_entities") or ()
+                if fields.get("triggers"):
+                    message = f"{fields.what}: `triggers` is of Rasa 2 and has no effect; write a rule"
+                    self.problems.warn(message, fields.where("triggers"))
                 retrieval = fields.flag("is_retrieval", False) or fields.flag("is_retrieval_intent", False)
             self.intents[name] = Intent(name=name, label="", retrieval=retrieval, entities=used)
 
