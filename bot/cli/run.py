@@ -153,11 +153,11 @@ def parse(
     json: Json = False,
 ) -> None:
     """Show what the classifiers make of a text."""
-    from bot.app import load_encoder, load_models
+    from bot.app import load_encoder, load_models, patient
     from bot.project import load_project
 
     root = project_folder(project)
-    found = load_project(root)
+    found = patient(load_project(root))
     loaded = load_models(found, load_encoder(found.settings, root))
     try:
         understood = asyncio.run(_understand(loaded, text))

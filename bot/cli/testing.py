@@ -94,7 +94,7 @@ async def _run(
 
     configure_logging("warning", json=False)
     with tempfile.TemporaryDirectory() as folder:
-        async with open_bot(root, Wiring(log=Path(folder) / "log.db", actions=actions)) as bot:
+        async with open_bot(root, Wiring(log=Path(folder) / "log.db", actions=actions, patient=True)) as bot:
             models, played = bot.loaded.models, []
             for number, scenario in enumerate(scenarios, start=1):
                 played.append(await play(scenario, bot.manager))
