@@ -13,6 +13,7 @@ from bot.core.errors import DuplicateMismatch, IllegalHistory, NotFound, Overloa
 from bot.core.messages import Message, Text
 from bot.core.program import Program
 from bot.core.protocols import ActionCall, ActionResult
+from bot.core.script import Did, Gap, Heard, Script, Story
 from bot.manager import Deadlines, Manager, ManagerLimits, Timing
 from bot.store import SqlStore
 from tests.fakes import Actions, Clock, MemoryStore, Reader, Shelf, eventually, inbound, managing, models, program, tell
@@ -449,3 +450,18 @@ async def test_draining_finishes_what_runs_and_refuses_the_rest() -> None:
             await manager.submit(inbound("hello"))
         reader.gate.set()
         assert await draining and (await receipt.settled()).outcome == "replied"
+
+
+# Scripts
+
+
+async def test_a_script_that_goes_in_circles_ends_in_a_visible_failure() -> None:
+    again = Story(name="again", rule=True, steps=(Gap(), Did(action="utter_hello"), Did(action="utter_hello"), Gap()))
+    first = Story(name="hello", rule=True, steps=(Gap(), Heard(intent="hello"), Did(action="utter_hello"), Gap()))
+    endless = program().model_copy(update={"flows": {}, "script": Script(rules=(first, again)), "id": "endless"})
+    store = MemoryStore()
+    async with managing(store, models(program=endless)) as manager:
+        receipt = await manager.submit(inbound("hello"))
+        outcome = await receipt.settled()
+    assert outcome.outcome == "failed"
+    assert [failed.code for failed in found(store, ev.Failed)] == ["too_many_steps"]
