@@ -37,7 +37,11 @@ from training.progress import Progress, part, silent
 from training.ranking_rows import Cell, Choice, Paths, RankingData
 from training.recipes.ranking_net import Parameters, Rows, Sizes, loss
 
-_NONSENSE = ("xq zzrt plo", "bla bla bla", "qwpoe rtzu", "the green idea sleeps", "7 fish 9", "hmpf grr", "lorem dolor")
+_NONSENSE = (
+    *("xq zzrt plo", "bla bla bla", "qwpoe rtzu", "the green idea sleeps", "7 fish 9", "hmpf grr"),
+    *("how high is that mountain", "play some music", "my neighbour paints fences", "count to twelve in Latin"),
+    *("who wrote this novel", "turn left at the bridge", "spiders have eight legs", "is it raining on the moon"),
+)
 _WORDED, _UNNAMED, _STRANGE, _EXTRA = 0.65, 0.1, 0.06, 0.05
 """How often a message has a text, has a text but no intent, is made strange; how often an entity or slot is added."""
 _PER_INTENT = 12
@@ -54,7 +58,7 @@ class RankingOptions:
     seed: int = 0
     paths: int = 60
     fewest: int = 2000
-    most: int = 8000
+    most: int = 6000
     logged: float = 0.5
     steps: int = 300
     rehearsal: int = 200
@@ -62,7 +66,7 @@ class RankingOptions:
     rate: float = 6e-3
     decay: float = 0.02
     dropout: float = 0.15
-    folds: int = 6
+    folds: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ class _Speller:
             state, text = cell.state, 0
             if state.action == LISTEN:
                 if not place and not state.loop and draw() < _STRANGE:
-                    text, target = int(self.random.choice(self.strange)), len(self.actions)
+                    text, target = self.strange[int(self.random.integers(len(self.strange)))], len(self.actions)
                     state = state._replace(intent="", entities=frozenset())
                 else:
                     text = self._wording(cell) if cell.text or draw() < _WORDED else 0
@@ -167,14 +171,16 @@ class _Speller:
         if cell.text:
             return self.text(cell.text)
         choices = self.by_intent.get(cell.state.intent)
-        return int(self.random.choice(choices)) if choices else 0
+        return choices[int(self.random.integers(len(choices)))] if choices else 0
 
     def _extra(self, state: Features) -> Features:
         if self._slots and self.random.random() < _EXTRA:
             name, value = self._slots[int(self.random.integers(len(self._slots)))]
             state = state._replace(slots=frozenset({name: value, **dict(state.slots)}.items()))
         if self._entities and state.action == LISTEN and self.random.random() < _EXTRA:
-            state = state._replace(entities=state.entities | {str(self.random.choice(self._entities))})
+            state = state._replace(
+                entities=state.entities | {self._entities[int(self.random.integers(len(self._entities)))]}
+            )
         return state
 
 
