@@ -40,6 +40,7 @@ async def serve_project(
     _calm_collector()
     _calm_threads()
     async with open_bot(root, Wiring(observe=telemetry.observe, watch=True, remind=True, actions=actions)) as bot:
+        bot.manager.watch(telemetry.see)
         settings = bot.settings.server.model_copy(update=dict(changes))
         app = build_app(_services(bot), settings, _channels(bot, settings), telemetry)
         await serve(app, started=started)

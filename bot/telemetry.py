@@ -28,6 +28,7 @@ from bot.turns import Timing
 
 FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 SLOW = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_FALLBACKS = frozenset(("no_answer", "rephrase", "unsupported_language", "action_default_fallback"))
 Stats = Callable[[], Mapping[str, float]]
 
 
@@ -63,6 +64,9 @@ class Telemetry:
         self.duplicates = self._counter("duplicates_suppressed", "Resends of a known message", ["channel"])
         self.refused = self._counter("messages_refused", "Messages refused before acknowledgement", ["code"])
         self.turns = self._counter("turns", "Turns by outcome", ["outcome"])
+        self.fallbacks = self._counter("fallback", "Turns for which the bot knew no answer", ["reason"])
+        self.handoffs = self._counter("handoffs", "Conversations given to a person", [])
+        self.actions_failed = self._counter("actions_failed", "Custom actions that failed", ["code"])
         self.requests = self._counter("http_requests", "HTTP requests by route and status", ["route", "status"])
         self.ack_seconds = self._durations("ack_duration_seconds", "From a message to its commit", FAST)
         self.turn_seconds = self._durations(
@@ -83,6 +87,17 @@ class Telemetry:
         if child is None:
             child = self._turns[timing.outcome] = self.turns.labels(timing.outcome)
         child.inc()
+
+    def see(self, facts: Sequence[Recorded]) -> None:
+        """Count what committed facts tell; a watcher of the manager."""
+        for recorded in facts:
+            event = recorded.event
+            if event.kind == "predicted" and event.action in _FALLBACKS:
+                self.fallbacks.labels(event.action).inc()
+            elif event.kind == "handed_off":
+                self.handoffs.inc()
+            elif event.kind == "action_ran" and event.error:
+                self.actions_failed.labels(event.error).inc()
 
     def answered(self, route: str, status: int) -> None:
         """Count a request."""

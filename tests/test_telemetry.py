@@ -5,6 +5,7 @@ import json
 import pytest
 import structlog
 
+from bot.core import events as ev
 from bot.telemetry import Telemetry, configure_logging
 from bot.turns import Timing
 
@@ -25,6 +26,19 @@ def test_turns_are_counted_by_outcome() -> None:
     text = telemetry.render().decode()
     assert 'understudy_turns_total{outcome="replied"} 2.0' in text
     assert 'understudy_turn_duration_seconds_count{channel="rest",outcome="failed"} 1.0' in text
+
+
+def test_what_facts_tell_is_counted() -> None:
+    telemetry = Telemetry()
+    facts: tuple[ev.Event, ...] = (
+        ev.Predicted(action="no_answer"), ev.Predicted(action="start_flow"), ev.HandedOff(reason="asked for"),
+        ev.ActionRan(action="a", key="k", error="deadline_exceeded"), ev.ActionRan(action="a", key="k"),
+    )  # fmt: skip
+    telemetry.see([ev.Recorded(conversation="c", seq=n, turn=1, at=0, event=e) for n, e in enumerate(facts, 1)])
+    text = telemetry.render().decode()
+    assert 'understudy_fallback_total{reason="no_answer"} 1.0' in text
+    assert "understudy_handoffs_total 1.0" in text
+    assert 'understudy_actions_failed_total{code="deadline_exceeded"} 1.0' in text
 
 
 def test_watched_figures_are_read_at_each_scrape() -> None:
