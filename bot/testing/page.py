@@ -9,7 +9,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from bot.core.rasa.stories import annotate
+from bot.core.rasa.stories import annotate, scalar
 from bot.core.script import Did, Heard, LoopIs, SlotWas, Uttered
 from bot.scenarios import Played
 from bot.testing.figures import Pair, Share, pairs, shares
@@ -106,7 +106,7 @@ def _step(judged: Judged) -> Shown:
         case Uttered(text=text):
             return Shown("bot", "", text, place, policy, wrong)
         case SlotWas(name=name, value=value, any=unknown):
-            return Shown("note", "slot", name if unknown else f"{name} = {value}", place, "", ())
+            return Shown("note", "slot", f"{name} is set" if unknown else f"{name} = {scalar(value)}", place, "", ())
         case LoopIs(loop=loop):
             return Shown("note", "form", loop or "none is active", place, "", ())
         case _:
