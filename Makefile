@@ -3,6 +3,7 @@
 #   make demo    install, train the demo shop, ask it twelve questions, chat with it
 #   make test    install what the tests need (nothing but Python packages), then style, types and every test
 #   make check   style, types and the fast tests only
+#   make fuzz    10,000 generated requests against the server's description (make test: 1,000)
 #
 # On Linux, PyPI's torch brings several GB of CUDA libraries. For the CPU build:
 #   make demo TORCH_FLAGS="--index-url https://download.pytorch.org/whl/cpu"
@@ -15,10 +16,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 SHOP := examples/shop
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check fast slow style types clean
+.PHONY: help install demo test check fast fuzz slow style types clean
 
 help:
-	@sed -n '3,5s/^# *//p' Makefile
+	@sed -n '3,6s/^# *//p' Makefile
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11")'
@@ -42,6 +43,9 @@ demo: install
 test: $(VENV)/.installed-test style types
 	@$(BIN)/python -m pytest -q -m "not slow" --durations=5 --cov=bot/core --cov-branch --cov-report=term --cov-fail-under=100
 	@$(BIN)/python -m pytest -q -m slow --durations=10
+
+fuzz: $(VENV)/.installed-test
+	@UNDERSTUDY_FUZZ=10000 $(BIN)/python -m pytest -q tests/test_schemathesis.py
 
 check: $(VENV)/.installed-test style types fast
 
