@@ -232,7 +232,7 @@ class _Reader:
             intents=frozenset(program.intents),
             entities=frozenset({*program.entities, *annotated}),
             retrieval=frozenset(name.split("/")[0] for name, intent in program.intents.items() if intent.retrieval),
-            responses=frozenset(self.domain.responses),
+            responses=frozenset(program.responses),
             actions=frozenset(program.actions),
             problems=self.problems,
         )

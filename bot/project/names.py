@@ -37,7 +37,7 @@ DEFAULT_INTENTS = ("restart", "back", "session_start", "nlu_fallback")
 
 @dataclass(slots=True)
 class Names:
-    """What exists. `retrieval` are the intents before the slash of `faq/hours`."""
+    """What exists. `retrieval` are the intents before the slash of `faq/hours`; `responses` include our own."""
 
     domain: DomainReader
     slots: Mapping[str, Slot]
@@ -75,9 +75,9 @@ class Names:
 
     def action(self, name: str, where: str) -> None:
         """Report an action that does not exist, once."""
-        known = {*self.actions, *self.responses, *self.domain.script.forms, *DEFAULT_ACTIONS}
+        known = {*self.actions, *self.domain.responses, *self.domain.script.forms, *DEFAULT_ACTIONS}
         known |= {f"utter_{intent}" for intent in self.retrieval}
-        if name in known or ("action", name) in self.said:
+        if name in known or name in self.responses or ("action", name) in self.said:
             return
         self.said.add(("action", name))
         what, section = ("response", "responses") if name.startswith("utter_") else ("action", "actions")

@@ -161,7 +161,7 @@ def _unused(project: Project) -> Iterator[Finding]:
     code = scan_actions(project.root, Problems()).text
     unless = "; only an action could say it" if program.actions and not code else ""
     intents = _used_intents(program)
-    for name in program.intents:
+    for name in () if program.knowledge else program.intents:
         where = places.get(f"intent {name}", "")
         if name.split("/")[0] not in intents and name not in intents and name not in _OTHER_USES:
             yield Finding("warning", f"intent {name!r} is used in no rule, story, flow, form or mapping", where)

@@ -69,10 +69,15 @@ def _intents_without_examples(seen: Seen, problems: Problems) -> None:
             counts[parent] = counts.get(parent, 0) + 1
     for intent, count in counts.items():
         where = seen.domain.intents_at.get(intent) or seen.nlu.named.get(intent, "")
-        if count == 0 and intent not in _BUILT_IN:
+        if count == 0 and intent not in _BUILT_IN and not _from_elsewhere(intent, seen):
             problems.warn(f"intent {intent!r} has no examples, so no text is ever recognised as it", where)
         elif 0 < count < FEW_EXAMPLES:
             problems.warn(f"intent {intent!r} has one example; ten or more, in varied words, work better", where)
+
+
+def _from_elsewhere(intent: str, seen: Seen) -> bool:
+    """Whether an intent comes from outside, as Rasa names such intents, or from the code of actions."""
+    return intent.startswith("EXTERNAL_") or f'"{intent}"' in seen.actions.text or f"'{intent}'" in seen.actions.text
 
 
 def _undeclared(seen: Seen, problems: Problems) -> None:
@@ -167,8 +172,8 @@ def used_responses(program: Program) -> frozenset[str]:
                 used |= {step.utter, *(rejection.utter or "" for rejection in step.rejections)}
     script = program.script or Script()
     used |= {step.action for story in (*script.rules, *script.stories) for step in story.steps if isinstance(step, Did)}
-    for form in script.forms.values():
-        used |= {f"utter_ask_{end}" for slot in form.required for end in (slot, f"{form.name}_{slot}")}
+    for form in script.forms:  # the form's action may ask for any slot
+        used |= {f"utter_ask_{end}" for slot in program.slots for end in (slot, f"{form}_{slot}")}
     return frozenset(used)
 
 

@@ -95,6 +95,20 @@ def test_an_intent_that_a_button_sends_is_used(tmp_path: Path) -> None:
     assert not any("intent 'idle'" in finding for finding in found(tmp_path, more))
 
 
+def test_intents_that_come_from_outside_need_no_examples(tmp_path: Path) -> None:
+    domain = {"domain/x.yml": "intents: [EXTERNAL_rain, remind]\n", "actions/a.py": "name = 'remind'\n"}
+    assert [f for f in found(tmp_path, domain) if "no examples" in f] == []
+
+
+def test_a_form_may_ask_for_any_slot(tmp_path: Path) -> None:
+    assert found(tmp_path, {"domain/x.yml": "responses: {utter_ask_sure: [{text: Sure}]}\n"}) == []
+
+
+def test_documents_answer_what_no_rule_does(tmp_path: Path) -> None:
+    more = {**UNUSED, "bot.yml": "knowledge: [a.md]\n", "a.md": "# A"}
+    assert not any("intent 'idle'" in finding for finding in found(tmp_path, more))
+
+
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
