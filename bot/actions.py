@@ -43,6 +43,8 @@ __all__ = ["ActionCall", "ActionLimits", "ActionResult", "LocalActions", "action
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 FILE = "actions.py"
+LOADED = "understudy_actions_"
+"""How the names of loaded files begin, as modules."""
 _MARK = "__understudy_action__"
 _loads = itertools.count(1)
 
@@ -149,7 +151,7 @@ class _Uncached(SourceFileLoader):
 
 def _load(path: Path) -> ModuleType:
     """Run the file as a module of its own, under a name that nothing else has."""
-    name = f"understudy_actions_{next(_loads)}"
+    name = f"{LOADED}{next(_loads)}"
     spec = importlib.util.spec_from_file_location(name, path, loader=_Uncached(name, str(path)))
     if spec is None or spec.loader is None:
         raise ProjectError("the file cannot be loaded as Python", path.name)

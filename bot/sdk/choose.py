@@ -45,16 +45,16 @@ class Servers:
     """Several action servers as one; an action is run by the first that knows it."""
 
     def __init__(self, servers: tuple[ActionServer, ...], remote: tuple[Remote, ...] = ()) -> None:
-        self._servers, self._remote = (*servers, *remote), remote
+        self.servers, self._remote = (*servers, *remote), remote
 
     @property
     def names(self) -> tuple[str, ...]:
         """The actions of all."""
-        return tuple(dict.fromkeys(name for server in self._servers for name in server.names))
+        return tuple(dict.fromkeys(name for server in self.servers for name in server.names))
 
     async def run(self, call: ActionCall) -> ActionResult:
         """See `ActionServer.run`."""
-        for server in self._servers:
+        for server in self.servers:
             if call.name in server.names:
                 return await server.run(call)
         raise NotFound(f"there is no custom action {call.name!r}")

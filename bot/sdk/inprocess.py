@@ -30,6 +30,7 @@ from rasa_sdk import Action, utils
 from rasa_sdk.executor import ActionExecutor, CollectingDispatcher
 from rasa_sdk.interfaces import ActionExecutionRejection
 
+from bot.actions import LOADED
 from bot.core.errors import BotError, ProjectError, Rejected, SkillError
 from bot.core.messages import Message
 from bot.core.program import Program
@@ -290,13 +291,15 @@ def _import_all(package: ModuleType) -> None:
 
 def _is_current(kind: type[Action]) -> bool:
     """Whether the class is the project's, not rasa-sdk's own, and not left over from a module loaded before."""
-    if kind.__module__.startswith("rasa_sdk."):
-        return False
     module = sys.modules.get(kind.__module__)
-    first = kind.__qualname__.partition(".")[0]
-    if module is None or "<locals>" in kind.__qualname__:
-        return module is not None
-    return getattr(module, first, None) is kind or "." in kind.__qualname__
+    if module is None or kind.__module__.startswith(("rasa_sdk.", LOADED)):
+        return False
+    if "<locals>" in kind.__qualname__:
+        return kind in vars(module).values()
+    found: object = module
+    for name in kind.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is kind
 
 
 def _under(path: Path, root: Path) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bot.core.conversation import Conversation
-from bot.core.messages import Card, Choices, Custom, File, Image, Text
+from bot.core.messages import Card, Choice, Choices, Custom, File, Image, Message, Text
 from bot.core.program import Program, Slot, Variation
-from bot.core.responses import fill, render, shown
+from bot.core.responses import fill, render, shown, with_parts
 
 TALK = Conversation(id="c", channel="slack", slots={"name": "Ada", "n": 2.0})
 
@@ -81,3 +81,14 @@ def test_an_attachment_that_is_an_object_is_passed_on() -> None:
     bare = Variation.model_validate({"attachment": "/"})
     (message,) = render("utter_x", TALK, Program(responses={"utter_x": (bare,)}))
     assert message.parts == (File(name="/", url="/"),)
+
+
+def test_further_parts_add_buttons_and_take_the_place_of_their_kind() -> None:
+    own = Choices(options=(Choice(title="A"),))
+    message = Message(id="", name="utter_x", parts=(Text(text="a"), Custom(data={"n": 1}), own))
+    more = (Choices(options=(Choice(title="B"),)), Image(url="i"), Text(text="b"))
+    found = with_parts(message, more)
+    assert [part.kind for part in found.parts] == ["text", "image", "custom", "choices"]
+    assert (found.text, [choice.title for choice in found.choices], found.name) == ("b", ["A", "B"], "utter_x")
+    assert with_parts(message, ()) is message
+    assert with_parts(Message(id="", parts=()), (Text(text="b"),)).parts == (Text(text="b"),)

@@ -97,7 +97,9 @@ FORTY = (
 LIMITS = ManagerLimits(deadlines=Deadlines(action=10.0))
 
 
-async def converse(actions: ActionServer, said: Sequence[str] = FORTY, limits: ManagerLimits = LIMITS) -> list[ev.Recorded]:
+async def converse(
+    actions: ActionServer, said: Sequence[str] = FORTY, limits: ManagerLimits = LIMITS
+) -> list[ev.Recorded]:
     """Say all this, one message after another; the facts of the conversation."""
     store, clock = MemoryStore(), Clock()
     given = models(program=project_program(), understand=understand, actions=actions)

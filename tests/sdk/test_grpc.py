@@ -44,7 +44,7 @@ class Service:
 
     def _take(self, request: Any, context: Any) -> None:
         self.asked.append(MessageToDict(request, preserving_proto_field_name=True))
-        self.metadata = {key: value for key, value in context.invocation_metadata()}
+        self.metadata = dict(context.invocation_metadata())
 
     async def once(self, request: Any, context: Any) -> Any:
         self._take(request, context)
