@@ -31,8 +31,12 @@ def validate_data(
         for finding in findings:
             console.print(f"{finding.level:<8}", style=colours[finding.level], end="")
             console.print(str(finding), markup=False)
-        console.print(f"{errors} errors, {len(findings) - errors} warnings")
+        console.print(f"{_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}")
     raise typer.Exit(1 if errors or (strict and findings) else 0)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def add(app: typer.Typer) -> None:

@@ -1,8 +1,8 @@
 """`load_project`: from a folder to a checked `Program`, training data and settings.
 
-Read are `domain.yml` or the files below `domain/`, everything below `data/`, `bot.yml`, and of a Rasa project
-`config.yml`, `endpoints.yml` and `credentials.yml`. Any section may stand in any of the files of the domain and the
-data. All errors are gathered and raised together.
+Read are `domain.yml` or the files below `domain/` (or `domains/`), everything below `data/`, `bot.yml`, and of a Rasa
+project `config.yml`, `endpoints.yml` and `credentials.yml`. Any section may stand in any of the files of the domain and
+the data. All errors are gathered and raised together.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from bot.yaml import Node, describe, read_yaml
 _DOMAIN = ("intents", "entities", "slots", "responses", "actions", "forms", "e2e_actions", "session_config", "config")
 _STORIES = ("rules", "stories")
 _SECTIONS = ("version", "nlu", "flows", *_DOMAIN, *_STORIES)
+_DOMAINS = ("domain.yml", "domain.yaml", "domain")
 _OLD_NAMES = {"templates": "responses"}
 MAX_FILES = 2_000
 """Most YAML files in a project."""
@@ -150,7 +151,8 @@ class _Reader:
         for name in ("domain.yml", "domain.yaml"):
             if (self.root / name).is_file():
                 yield self.root / name
-        for folder in ("domain", "data"):
+        folders = ("domain", "data") if any((self.root / name).exists() for name in _DOMAINS) else ("domains", "data")
+        for folder in folders:
             found = (self.root / folder).rglob("*")
             yield from sorted(path for path in found if path.suffix in (".yml", ".yaml") and path.is_file())
 

@@ -59,7 +59,7 @@ COMPONENTS: dict[str, str] = {
 }
 """Rasa's components and what does their work here."""
 
-_KNOWN = ("recipe", "version", "spaces", "importers", "system_entities", "core_target", "nlu_target", "imports")
+_KNOWN = ("recipe", "version", "spaces", "system_entities", "core_target", "nlu_target")
 _MEMORIES = ("AugmentedMemoizationPolicy", "MemoizationPolicy")
 
 
@@ -90,6 +90,9 @@ def read_rasa_config(root: Path, problems: Problems) -> RasaConfig:
         return RasaConfig()
     with Fields(node, problems, "config.yml", strict=False) as fields:
         fields.known(*_KNOWN)
+        for key in ("imports", "importers"):
+            if fields.get(key):
+                problems.warn(f"`{key}` is not read; copy the files into domain/ and data/", fields.where(key))
         language = fields.text("language")
         assistant = fields.text("assistant_id")
         pipeline = {_component(item, problems): item for item in fields.items("pipeline")}

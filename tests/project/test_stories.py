@@ -307,6 +307,11 @@ def test_a_project_of_rasa_2_fills_slots_from_entities_of_their_name(tmp_path: P
     assert "written for version '2.0'" in str(project.warnings)
 
 
+def test_a_folder_of_domains_is_read_when_there_is_no_other(tmp_path: Path) -> None:
+    project = script(tmp_path, domain=None, domains__all=RASA["domain.yml"])
+    assert "greet" in project.program.intents and project.warnings == ()
+
+
 def test_a_part_of_the_domain_may_be_written_twice_the_same(tmp_path: Path) -> None:
     same = "responses: {utter_hello: [{text: Hello}]}\nforms: {trip_form: {required_slots: [city, day]}}\n"
     assert script(tmp_path, domain__same=same).warnings == ()
@@ -344,6 +349,7 @@ WARNED: list[tuple[dict[str, str], str]] = [
         "there is no response 'utter_faq/age' for",
     ),
     ({"endpoints": ""}, "no code for action_book; name the action server under `action_endpoint:` in endpoints.yml"),
+    ({"config": "imports: [../other]\n"}, "config.yml:1: `imports` is not read; copy the files into domain/ and data/"),
     ({"config": "language: en\npipeline: [{name: a.B}]\npolicies: [C]"}, "no counterpart for C, a.B; left out"),
 ]
 
