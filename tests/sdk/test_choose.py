@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,15 +26,6 @@ class Y(Action):
 """
 HTTP = "action_endpoint:\n  url: http://127.0.0.1:9/webhook\n"
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def own_modules() -> Iterator[None]:
-    path = list(sys.path)
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("actions", "mine")]:
-        del sys.modules[name]
-    sys.path[:] = path
 
 
 def opened(root: Path, files: dict[str, str], module: str | None = None) -> Servers | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -29,17 +28,6 @@ class Base(Action):
     def name(self):
         return "action_x"
 """
-
-
-@pytest.fixture(autouse=True)
-def own_modules() -> Iterator[None]:
-    """What a test imports from its folder is forgotten."""
-    before, path = set(sys.modules), list(sys.path)
-    yield
-    for name in set(sys.modules) - before:
-        if name.partition(".")[0] in ("actions", "mine"):
-            del sys.modules[name]
-    sys.path[:] = path
 
 
 def made(root: Path, body: str, module: str = "actions") -> InProcessActions:
