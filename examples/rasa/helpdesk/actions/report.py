@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import SlotSet
+from rasa_sdk.events import FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.forms import FormValidationAction
 from rasa_sdk.types import DomainDict
@@ -25,12 +25,9 @@ class ValidateProblemForm(FormValidationAction):
     async def required_slots(
         self, domain_slots: list[str], dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
     ) -> list[str]:
-        """Ask for the device's tag, or for the program, before the rest."""
-        if tracker.get_slot("app"):
-            return domain_slots
-        if tracker.get_slot("device"):
-            return ["tag", *domain_slots]
-        return ["app", *domain_slots]
+        """A program has no tag, and a device is no program."""
+        needless = "app" if tracker.get_slot("device") and not tracker.get_slot("app") else "tag"
+        return [slot for slot in domain_slots if slot != needless]
 
     def validate_tag(
         self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
@@ -48,9 +45,7 @@ class AskDetail(Action):
     def name(self) -> str:
         return "action_ask_detail"
 
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
-    ) -> list[dict[str, Any]]:
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[dict[str, Any]]:
         """Ask."""
         broken = tracker.get_slot("app") or tracker.get_slot("device") or "it"
         dispatcher.utter_message(text=f"What is wrong with {broken}? One sentence will do.")
@@ -63,10 +58,8 @@ class OpenTicket(Action):
     def name(self) -> str:
         return "action_open_ticket"
 
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
-    ) -> list[dict[str, Any]]:
-        """Set the ticket's number, or say that the service is away."""
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[dict[str, Any]]:
+        """Set the ticket's number; when the service is away, say so and keep what was told."""
         body = {
             "about": tracker.get_slot("app") or tracker.get_slot("device"),
             "detail": tracker.get_slot("detail"),
@@ -74,9 +67,9 @@ class OpenTicket(Action):
             "tag": tracker.get_slot("tag"),
         }
         try:
-            made = await call("POST", "/tickets", body)
+            made = await call("POST", "/tickets", body) or {}
         except Away:
             dispatcher.utter_message(response="utter_service_away")
-            made = None
+            return [FollowupAction("action_listen")]
         done = [SlotSet(name, None) for name in ("device", "app", "tag", "urgency", "detail")]
-        return [SlotSet("ticket", made["ticket"] if made else None), *done]
+        return [SlotSet("ticket", made.get("ticket")), *done]

@@ -23,9 +23,7 @@ class FindTicket(Action):
     def name(self) -> str:
         return "action_find_ticket"
 
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
-    ) -> list[dict[str, Any]]:
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[dict[str, Any]]:
         """Set the state; `ticket_found` stays empty when the service is away."""
         try:
             found = await call("GET", f"/tickets/{tracker.get_slot('ticket')}")
@@ -40,9 +38,7 @@ class SetReminder(Action):
     def name(self) -> str:
         return "action_set_reminder"
 
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
-    ) -> list[dict[str, Any]]:
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[dict[str, Any]]:
         """Set a reminder; how long it waits is LOOK_BACK_SECONDS, a day if it is not set."""
         due = datetime.now().astimezone() + timedelta(seconds=float(os.environ.get("LOOK_BACK_SECONDS", "86400")))
         return [ReminderScheduled("EXTERNAL_check_back", due, name=REMINDER, kill_on_user_message=False)]
@@ -54,9 +50,7 @@ class ForgetReminder(Action):
     def name(self) -> str:
         return "action_forget_reminder"
 
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
-    ) -> list[dict[str, Any]]:
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[dict[str, Any]]:
         """Cancel the reminder."""
         return [ReminderCancelled(name=REMINDER)]
 
@@ -67,9 +61,7 @@ class AskIfSolved(Action):
     def name(self) -> str:
         return "action_ask_if_solved"
 
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
-    ) -> list[dict[str, Any]]:
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[dict[str, Any]]:
         """Ask, if there is a ticket to ask about."""
         if not tracker.get_slot("ticket"):
             raise ActionExecutionRejection(self.name())
@@ -83,9 +75,7 @@ class CloseTicket(Action):
     def name(self) -> str:
         return "action_close_ticket"
 
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
-    ) -> list[dict[str, Any]]:
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[dict[str, Any]]:
         """Close it; say so when the service is away."""
         try:
             closed = await call("POST", f"/tickets/{tracker.get_slot('ticket')}/close")
@@ -101,9 +91,7 @@ class WhoIsOnDuty(Action):
     def name(self) -> str:
         return "action_who_is_on_duty"
 
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
-    ) -> list[dict[str, Any]]:
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[dict[str, Any]]:
         """Set the team's name."""
         try:
             found = await call("GET", "/duty")
@@ -118,9 +106,7 @@ class TellChange(Action):
     def name(self) -> str:
         return "action_tell_change"
 
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
-    ) -> list[dict[str, Any]]:
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[dict[str, Any]]:
         """Say the news; the ticket and its state came as entities."""
         dispatcher.utter_message(response="utter_changed")
         return []

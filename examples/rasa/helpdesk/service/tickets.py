@@ -1,9 +1,9 @@
 """A small ticket service over HTTP, in memory. Run it with `python -m service.tickets [PORT]`.
 
-    POST /tickets         {"about", "detail", "urgency", "tag"?}   -> 201 {"ticket", "state"}
-    GET  /tickets/{id}    -> 200 {"ticket", "state", ...} or 404
-    POST /tickets/{id}/close  -> 200 or 404
-    GET  /duty            -> 200 {"on_duty"}
+POST /tickets         {"about", "detail", "urgency", "tag"?}   -> 201 {"ticket", "state"}
+GET  /tickets/{id}    -> 200 {"ticket", "state", ...} or 404
+POST /tickets/{id}/close  -> 200 or 404
+GET  /duty            -> 200 {"on_duty"}
 """
 
 from __future__ import annotations

@@ -26,9 +26,7 @@ class TakeOrder(Action):
     def name(self) -> str:
         return "action_take_order"
 
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
-    ) -> list[dict[str, Any]]:
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[dict[str, Any]]:
         """Set the summary of the order."""
         entities = (tracker.latest_message or {}).get("entities") or []
         return [SlotSet("order_summary", summary(entities) or "nothing yet")]

@@ -62,9 +62,7 @@ class BookTable(Action):
     def name(self) -> str:
         return "action_book_table"
 
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
-    ) -> list[dict[str, Any]]:
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[dict[str, Any]]:
         """Set the booking's number."""
         return [SlotSet("booking_number", f"T{next(_numbers):03d}")]
 
@@ -75,9 +73,7 @@ class ForgetBooking(Action):
     def name(self) -> str:
         return "action_forget_booking"
 
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
-    ) -> list[dict[str, Any]]:
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[dict[str, Any]]:
         """Empty the slots of the form."""
         return [SlotSet(name, None) for name in ("cuisine", "guests", "outdoors", "wishes")]
 
@@ -88,8 +84,6 @@ class MoveBooking(Action):
     def name(self) -> str:
         return "action_move_booking"
 
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
-    ) -> list[dict[str, Any]]:
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[dict[str, Any]]:
         """Nothing to look up in an example: every time is free."""
         return []
