@@ -42,7 +42,8 @@ class WordVectors:
         for row, text in zip(rows, texts, strict=True):
             for word in text.split():
                 row[zlib.crc32(word.encode()) % 32] += 1
-        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+        rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+        return rows
 
 
 def said(intent: str) -> Heard:

@@ -81,7 +81,8 @@ class ToyWorkshop:
         folder.mkdir()
         actions = tuple(sorted({cell.action for story in data.stories for cell in story.cells}))
         (folder / "toy.json").write_text(json.dumps(actions))
-        unseen = Unseen(gold=actions, given=actions, known=(True,) * len(actions), sure=(1.0,) * len(actions))
+        count = len(actions)
+        unseen = Unseen(gold=actions, given=actions, known=(True,) * count, sure=(1.0,) * count, where=actions)
         return Made("counts", actions, {}, ranking_report(unseen, data.described()))
 
     def load(self, folder: Path) -> ToyUnderstander:
