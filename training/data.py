@@ -2,7 +2,8 @@
 
 Row formats (JSONL, `.gz` too): intents `{"text","intent","lang"}`, slots `{"tokens","tags","intent","lang"}`, faq
 queries `{"query","id","lang"}` with entries `{"id","question","answer"}`, qa `{"question","context_id"}` with passages
-`{"id","title","text"}`. Further fields are ignored. A file is read whole or refused, with the place of each bad row.
+`{"id","title","text"}`. Intent and slot rows may tell "conversation", "channel", "at" (ISO 8601) and "source"; further
+fields are ignored. A file is read whole or refused, with the place of each bad row.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import codecs
 import gzip
 import hashlib
 import json
+import re
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,13 +27,14 @@ from bot.core.events import Corrected, Entity, Received, Recorded, Transcribed, 
 from bot.manifest import DataSet
 from skills.entities_head import kind_name
 from skills.entities_rules import words
-from training.examples import OUTSIDE, Example, FaqExample, IntentExample, Passage, SlotExample
+from training.examples import OUTSIDE, Example, FaqExample, IntentExample, Origin, Passage, SlotExample
 
 if TYPE_CHECKING:
     from bot.project.nlu import NluData
 
 Row = TypeVar("Row")
 Fields = Mapping[str, Any]
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _SHOWN = 10
 """How many bad rows an error lists."""
 
@@ -79,7 +84,8 @@ def reviewed(history: Iterable[Recorded]) -> tuple[tuple[IntentExample, ...], tu
     for recorded in history:
         event, place = recorded.event, (recorded.conversation, recorded.turn)
         if isinstance(event, Received):
-            turns[place] = _Reviewed(event.message.text)
+            month = f"{datetime.fromtimestamp(recorded.at, UTC):%Y-%m}"
+            turns[place] = _Reviewed(event.message.text, Origin(recorded.conversation, event.channel, month))
         elif isinstance(event, Transcribed):
             turns[place].text = event.text
         elif isinstance(event, Understood):
@@ -95,8 +101,8 @@ def reviewed(history: Iterable[Recorded]) -> tuple[tuple[IntentExample, ...], tu
 class _Reviewed:
     """A turn and the corrections it got."""
 
-    def __init__(self, text: str) -> None:
-        self.text, self.lang, self.pressed = nfc(text), "en", False
+    def __init__(self, text: str, origin: Origin) -> None:
+        self.text, self.lang, self.pressed, self.origin = nfc(text), "en", False, origin
         self.intent: str | None = None
         self.entities: tuple[Entity, ...] | None = None
 
@@ -105,11 +111,13 @@ class _Reviewed:
         self.entities = self.entities if event.entities is None else event.entities
 
     def intent_row(self, place: tuple[str, int]) -> IntentExample:
-        return IntentExample(self.text, self.intent or "", self.lang, f"{place[0]}, turn {place[1]}")
+        where = f"{place[0]}, turn {place[1]}"
+        return IntentExample(self.text, self.intent or "", self.lang, where, self.origin)
 
     def slot_row(self, place: tuple[str, int]) -> SlotExample:
         where = f"{place[0]}, turn {place[1]}"
-        return slots_of(self.text, self.entities or (), self.intent or "", self.lang, where)
+        row = slots_of(self.text, self.entities or (), self.intent or "", self.lang, where)
+        return replace(row, origin=self.origin)
 
 
 def nfc(text: str) -> str:
@@ -183,7 +191,7 @@ def _object(line: bytes) -> Fields:
 
 def _intent_row(row: Fields, where: str) -> IntentExample:
     text = _text(row, "text") if "tokens" not in row else " ".join(_strings(row, "tokens"))
-    return IntentExample(text, _text(row, "intent"), _lang(row), where)
+    return IntentExample(text, _text(row, "intent"), _lang(row), where, _origin(row))
 
 
 def _slot_row(row: Fields, where: str) -> SlotExample:
@@ -193,7 +201,7 @@ def _slot_row(row: Fields, where: str) -> SlotExample:
     for tag in tags:
         if tag != OUTSIDE and (tag[:2] not in ("B-", "I-") or len(tag) < 3):
             raise InputError(f"'tags': expected O, B-NAME or I-NAME, found {tag!r}")
-    return SlotExample(tokens, tags, nfc(str(row.get("intent", ""))), _lang(row), where=where)
+    return SlotExample(tokens, tags, nfc(str(row.get("intent", ""))), _lang(row), where=where, origin=_origin(row))
 
 
 def _query_row(row: Fields, where: str) -> FaqExample:
@@ -231,6 +239,13 @@ def _lang(row: Fields) -> str:
     if not isinstance(value, str):
         raise InputError(f"'lang': expected a language code such as \"en\", found {_kind(value)}")
     return value
+
+
+def _origin(row: Fields) -> Origin:
+    """What the row tells of where it comes from; a date that is none is no reason to refuse the row."""
+    group, channel, source = (nfc(str(row.get(name) or "")) for name in ("conversation", "channel", "source"))
+    at = str(row.get("at") or "")
+    return Origin(group, channel, at[:7] if _MONTH.match(at) else "", source)
 
 
 def _strings(row: Fields, name: str) -> tuple[str, ...]:

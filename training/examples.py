@@ -1,7 +1,7 @@
 """The rows that skills are trained and measured on, as frozen values.
 
-One class per row format. Every row carries `where` (`file:line`, or the turn it came from), which takes no part in
-equality: an error can name the row's origin, and two rows with the same content are the same row. Texts are NFC.
+One class per row format. Every row carries `where` (`file:line`, or the turn it came from) and its `origin`, which take
+no part in equality: an error can name the place, and two rows with the same content are the same row. Texts are NFC.
 """
 
 from __future__ import annotations
@@ -16,6 +16,23 @@ OUTSIDE = "O"
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What a row belongs to; empty where that is unknown.
+
+    Rows of one `group` (a conversation, or another source of rows that are alike) are drawn together by a bootstrap.
+    `month` is YYYY-MM, `source` a file's name, "project" or "reviewed turns".
+    """
+
+    group: str = ""
+    channel: str = ""
+    month: str = ""
+    source: str = ""
+
+
+NOWHERE = Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class IntentExample:
     """A text and its intent. `intent` is `OOS` when none fits."""
 
@@ -23,6 +40,7 @@ class IntentExample:
     intent: str
     lang: str = "en"
     where: str = field(default="", compare=False)
+    origin: Origin = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +58,7 @@ class SlotExample:
     text: str = ""
     offsets: tuple[tuple[int, int], ...] = ()
     where: str = field(default="", compare=False)
+    origin: Origin = field(default=NOWHERE, compare=False)
 
     def __post_init__(self) -> None:
         """Fill text and offsets for rows that come as tokens only."""

@@ -115,7 +115,16 @@ def _parts(sources: Sources, log: Sequence[Recorded]) -> list[_Part]:
     parts += [_from_slots(path, bare=not sources.intents) for path in sources.slots]
     if log:
         parts.append(_known(_Part("reviewed turns", *reviewed(log)), sources.project))
-    return parts
+    return [_sourced(part) for part in parts]
+
+
+def _sourced(part: _Part) -> _Part:
+    """The part with its name as the source of rows that do not name theirs."""
+    return _Part(part.name, _named(part.intents, part.name), _named(part.slots, part.name))
+
+
+def _named(rows: tuple[Labelled, ...], source: str) -> tuple[Labelled, ...]:
+    return tuple(row if row.origin.source else replace(row, origin=replace(row.origin, source=source)) for row in rows)
 
 
 def _known(part: _Part, project: Project | None) -> _Part:
@@ -137,7 +146,9 @@ def _known(part: _Part, project: Project | None) -> _Part:
 def _from_slots(path: Path, *, bare: bool) -> _Part:
     """Slot rows; they teach their intents too when no file of intents was named."""
     rows = read_slots(path)
-    intents = tuple(IntentExample(row.text, row.intent, row.lang, row.where) for row in rows if bare and row.intent)
+    intents = tuple(
+        IntentExample(row.text, row.intent, row.lang, row.where, row.origin) for row in rows if bare and row.intent
+    )
     return _Part(path.name, intents, rows)
 
 

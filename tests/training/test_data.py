@@ -13,7 +13,7 @@ from bot.core.errors import InputError, NotFound
 from bot.core.messages import Message, Text
 from bot.project.nlu import NluData, NluExample
 from training import data
-from training.examples import IntentExample, SlotExample
+from training.examples import IntentExample, Origin, SlotExample
 from training.metrics import spans
 
 
@@ -178,3 +178,11 @@ def test_the_digest_of_rows_depends_on_content_alone() -> None:
     one, two = IntentExample("a", "x", where="f:1"), IntentExample("b", "x", where="f:2")
     assert data.data_set("n", [one, two]) == data.data_set("n", [two, IntentExample("a", "x", where="g:9")])
     assert data.data_set("n", [one]).sha256 != data.data_set("n", [two]).sha256
+
+
+def test_rows_tell_where_they_come_from(tmp_path: Path) -> None:
+    line = '{"text": "hi", "intent": "greet", "conversation": "c7", "channel": "web", "at": "2026-03-09T10:00:00Z"}\n'
+    (tmp_path / "rows.jsonl").write_text(line + '{"text": "bye", "intent": "leave", "at": "yesterday"}\n')
+    told, untold = read_intents(tmp_path / "rows.jsonl")
+    assert told.origin == Origin("c7", "web", "2026-03", "")
+    assert untold.origin == Origin()
