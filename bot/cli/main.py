@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.cli import acting, care, data, drawing, learn, moving, run, testing
+from bot.cli import acting, care, data, drawing, learn, moving, run, teaching, testing
 from bot.cli.output import errors
 from bot.core.errors import BotError, UserError
 
@@ -28,6 +28,7 @@ run.add(app)
 acting.add(app)
 testing.add(app)
 drawing.add(app)
+teaching.add(app)
 learn.add(app)
 moving.add(app)
 care.add(app)

@@ -41,21 +41,23 @@ class Line(NamedTuple):
 
 def sessions(history: Iterable[Recorded]) -> tuple[tuple[Line, ...], ...]:
     """The story of each session in which something was said or done; what was restarted or reverted is left out."""
-    teller = _Teller()
-    for recorded in history:
-        teller.tell(recorded.event)
+    events = [recorded.event for recorded in history]
+    teller = _Teller(any(isinstance(event, ev.SessionStarted) for event in events))
+    for event in events:
+        teller.tell(event)
     return tuple(tuple(lines) for lines in teller.sessions if lines)
 
 
 class _Teller:
     """Reads facts in order. `chosen` is where the action under way stands; in bots without a script none is."""
 
-    def __init__(self) -> None:
+    def __init__(self, scripted: bool) -> None:
         self.sessions: list[list[Line]] = [[]]
         self.understood: ev.Understood | None = None
         self.text = ""
+        self.heard = False
         self.chosen: int | None = None
-        self.scripted = False
+        self.scripted = scripted
 
     @property
     def lines(self) -> list[Line]:
@@ -65,9 +67,8 @@ class _Teller:
         match event:
             case ev.SessionStarted():
                 self.sessions.append([])
-                self.scripted = True
             case ev.Received():
-                self.text, self.understood = event.message.text, None
+                self.text, self.understood, self.heard = event.message.text, None, False
             case ev.Transcribed():
                 self.text = event.text
             case ev.Understood():
@@ -89,6 +90,9 @@ class _Teller:
         found = self.understood
         best = found.intents[0].name if found.accepted else NLU_FALLBACK
         intent = best if counted in ("", best.partition("/")[0]) else counted
+        if self.heard:  # somebody has corrected what was understood
+            self.lines.pop()
+        self.heard = True
         self.lines.append(Line(Heard(intent=intent), self.text, found.entities))
 
     def act(self, event: ev.Event) -> None:

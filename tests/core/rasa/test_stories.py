@@ -59,6 +59,12 @@ def test_a_turn_is_told_as_intent_actions_and_effects() -> None:
     assert lines[0].text == "hi there"
 
 
+def test_a_message_that_begins_a_session_belongs_to_it() -> None:
+    received, understood, extracted = heard("hi", "greet")
+    (lines,) = story([received, understood, understood, *BEGIN, extracted, *did("utter_hi")])
+    assert [line.step for line in lines] == [Heard(intent="greet"), Did(action="utter_hi")]
+
+
 def test_what_is_not_understood_is_a_fallback() -> None:
     (lines,) = story([*BEGIN, *heard("qwx", "greet", sure=0.1)])
     assert lines[0].step == Heard(intent="nlu_fallback")
@@ -95,6 +101,11 @@ def test_a_bot_with_flows_is_told_by_what_it_said_and_ran() -> None:
     said = [ev.ActionRan(action="find", key="k"), ev.Replied(message=named), ev.Replied(message=plain)]
     (lines,) = story([*heard("", "ask", scripted=False), ev.Transcribed(text="x", language="en", bundle="b"), *said])
     assert [line.step for line in lines[1:]] == [Did(action="find"), Did(action="utter_a"), Uttered(text="B")]
+
+
+def test_what_was_understood_anew_counts() -> None:
+    (lines,) = story([*heard("x", "wrong", scripted=False), heard("x", "right")[1]])
+    assert [line.step for line in lines] == [Heard(intent="right")]
 
 
 def test_a_slot_that_a_flow_resets_is_not_told() -> None:
