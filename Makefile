@@ -13,6 +13,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH_FLAGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --constraint constraints.txt
+PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 SHOP := examples/shop
 
 .DEFAULT_GOAL := help
@@ -41,8 +42,8 @@ demo: install
 	@$(BIN)/bot chat $(SHOP) --script $(SHOP)/demo.yml --trace
 
 test: $(VENV)/.installed-test style types
-	@$(BIN)/python -m pytest -q -m "not slow" --durations=5 --cov=bot/core --cov-branch --cov-report=term --cov-fail-under=100
-	@$(BIN)/python -m pytest -q -m slow --durations=10
+	@$(PYTEST) -m "not slow" --durations=5 --cov=bot/core --cov-branch --cov-report=term --cov-fail-under=100
+	@$(PYTEST) -m slow --durations=10
 
 fuzz: $(VENV)/.installed-test
 	@UNDERSTUDY_FUZZ=10000 $(BIN)/python -m pytest -q tests/test_schemathesis.py
@@ -50,10 +51,10 @@ fuzz: $(VENV)/.installed-test
 check: $(VENV)/.installed-test style types fast
 
 fast:
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 slow:
-	@$(BIN)/python -m pytest -q -m slow
+	@$(PYTEST) -m slow
 
 style:
 	@$(BIN)/ruff check .
