@@ -122,7 +122,8 @@ def evolve(conversation: Conversation, recorded: ev.Recorded) -> Conversation:
     why = _objection(conversation, recorded)
     if why:
         raise IllegalHistory(recorded.event.kind, recorded.conversation, recorded.seq, why)
-    return _apply(conversation, recorded)._replace(seq=recorded.seq, at=recorded.at)
+    at = conversation.at if recorded.event.kind in _ASIDE else recorded.at
+    return _apply(conversation, recorded)._replace(seq=recorded.seq, at=at)
 
 
 def fold(conversation: str, history: Iterable[ev.Recorded]) -> Conversation:
@@ -135,6 +136,8 @@ def fold(conversation: str, history: Iterable[ev.Recorded]) -> Conversation:
 
 # Events are told apart by their kind: a comparison of words, where `isinstance` on a model is a call of Python code for
 # every class that it is not.
+_ASIDE = frozenset(("delivered", "rated"))
+"""Facts about earlier messages: nobody spoke, so the conversation is as idle as before."""
 _OF_A_TURN = frozenset(("transcribed", "understood", "predicted", "retrieved", "settled"))
 
 

@@ -137,3 +137,9 @@ def test_every_prefix_can_be_resumed_and_every_turn_ends_in_one_outcome(turns: l
     for number in range(1, len(turns) + 1):
         kinds = talk.kinds(number)
         assert kinds.count("settled") == 1 and kinds[-1] == "settled" and "replied" in kinds
+
+
+def test_word_about_an_earlier_message_does_not_end_a_silence() -> None:
+    said = (STARTED, RECEIVED, REPLIED, ev.Settled(outcome="replied"))
+    aside = (ev.Delivered(message="m", channel="web"), ev.Rated(message="m", score=1))
+    assert fold("c", history(*said, *aside)).at == fold("c", history(*said)).at == 4.0
