@@ -143,7 +143,7 @@ class _Teller:
     def _enter(self, group: Sequence[Recorded]) -> None:
         events = [fact.event for fact in group]
         self.in_turn = isinstance(events[0], ev.Received)
-        self.understood = next((event for event in events if isinstance(event, ev.Understood)), None)
+        self.understood = next((event for event in reversed(events) if isinstance(event, ev.Understood)), None)
         if self.understood is not None and self.understood.bundle:
             self.ids["model_id"] = self.understood.bundle
         self.scripted = any(isinstance(event, ev.Extracted) or _chosen(event) for event in events)
