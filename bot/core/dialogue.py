@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bot.core import events as ev
 from bot.core.conversation import FAILED, Conversation, Turn
 from bot.core.defaults import DEFAULT_ACTIONS, SESSION, new_session, run_default
-from bot.core.extraction import extract
+from bot.core.extraction import extract, extracting
 from bot.core.features import Features, features
 from bot.core.forms import run_form
 from bot.core.messages import Message, Text
@@ -55,6 +55,10 @@ def step(conversation: Conversation, turn: Turn, script: Script, program: Progra
         return _listen(turn, conversation, program, "utter_with_person")
     if track.pending is not None:
         return _perform(track.pending.action, turn, conversation, script, program)
+    if track.action == LISTEN:
+        for name in extracting(conversation, program):
+            if name not in track.ran:
+                return Run(action=name)
     if track.action == LISTEN and VALIDATE_SLOTS in program.actions and VALIDATE_SLOTS not in track.ran:
         return Run(action=VALIDATE_SLOTS, candidates=track.filled)
     return _next(conversation, script, program)

@@ -41,6 +41,16 @@ def extract(conversation: Conversation, program: Program) -> tuple[ev.Event, ...
     return (ev.Extracted(intent=message.intent, slots=tuple(name for name, _, _ in filled)), *facts)
 
 
+def extracting(conversation: Conversation, program: Program) -> tuple[str, ...]:
+    """The custom actions that slot mappings name (`type: custom` with `action:`) and that may look at this message."""
+    turn, script = conversation.current, program.script
+    named = [(s, m, m.action) for s in program.slots.values() for m in s.mappings if m.action in program.actions]
+    if not named or turn is None or turn.understood is None or script is None:
+        return ()
+    message = _message(conversation, turn, turn.understood, program, script)
+    return tuple(dict.fromkeys(name or "" for slot, mapping, name in named if _counts(slot, mapping, message)))
+
+
 def triggered(form: Form, conversation: Conversation, program: Program) -> tuple[ev.Event, ...]:
     """The slots of a form that the intent which started it fills."""
     said = conversation.track.said
@@ -102,16 +112,15 @@ def _value(
         case "from_entity" if _is_for(slot, mapping, message, program):
             values = [entity.value for entity in message.entities if _fits(entity, mapping)]
             if values:
-                return (values if slot.type == "list" or len(values) > 1 else values[0]), "entity"
+                return (values if slot.type == "list" else values[-1]), "entity"
             return None
         case _:
             return None
 
 
 def _fits(entity: ev.Entity, mapping: SlotMapping) -> bool:
-    if entity.type != mapping.entity:
-        return False
-    return mapping.role in (None, entity.role) and mapping.group in (None, entity.group)
+    """A mapping without a role takes entities without one only; groups likewise."""
+    return (entity.type, entity.role, entity.group) == (mapping.entity, mapping.role, mapping.group)
 
 
 def _is_for(slot: Slot, mapping: SlotMapping, message: _Message, program: Program) -> bool:

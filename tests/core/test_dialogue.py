@@ -458,7 +458,25 @@ def test_mappings_mind_intents_roles_and_conditions() -> None:
     rome = Entity(type="city", value="Rome", text="Rome", start=0, end=4, role="from")
     talk.say("Rome Oslo", "affirm", entities=(rome, entity("city", "Oslo", 5)))
     found = talk.conversation.slots
-    assert dict(found) == {"free": 1, "origin": "Rome", "stops": ["Rome", "Oslo"]}
+    assert dict(found) == {"free": 1, "origin": "Rome", "stops": ["Oslo"]}
+
+
+def test_of_several_entities_a_list_takes_all_and_another_slot_the_last() -> None:
+    slots = {s.name: s for s in (slot("all", from_entity("city"), type="list"), slot("one", from_entity("city")))}
+    talk = Talk(program(slots=slots))
+    talk.say("Rome Oslo", "goodbye", entities=(entity("city", "Rome"), entity("city", "Oslo", 5)))
+    assert dict(talk.conversation.slots) == {"all": ["Rome", "Oslo"], "one": "Oslo"}
+
+
+def test_a_mapping_may_ask_an_action_of_the_project() -> None:
+    asks = SlotMapping(kind="controlled", action="action_look")
+    never = SlotMapping(kind="controlled", action="action_look", not_intents=("goodbye",))
+    slots = {s.name: s for s in (slot("mood", asks), slot("other", asks), slot("third", never))}
+    actions = {"action_look": ActionResult(slots={"mood": "fine"})}
+    talk = Talk(program(slots=slots, actions=("action_look",)), actions=actions)
+    talk.say("bye", "goodbye")
+    assert [r.event.action for r in talk.log if isinstance(r.event, ev.ActionRan)].count("action_look") == 1
+    assert talk.conversation.slots["mood"] == "fine"
 
 
 def test_an_entity_that_is_not_there_fills_nothing() -> None:
