@@ -6,6 +6,7 @@ The language and the settings that change what a bot does are taken over; a comp
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,6 +61,7 @@ COMPONENTS: dict[str, str] = {
 """Rasa's components and what does their work here."""
 
 _KNOWN = ("recipe", "version", "spaces", "system_entities", "core_target", "nlu_target")
+_CODE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 _MEMORIES = ("AugmentedMemoizationPolicy", "MemoizationPolicy")
 
 
@@ -93,17 +95,27 @@ def read_rasa_config(root: Path, problems: Problems) -> RasaConfig:
         for key in ("imports", "importers"):
             if fields.get(key):
                 problems.warn(f"`{key}` is not read; copy the files into domain/ and data/", fields.where(key))
-        language = fields.text("language")
+        language = _language(fields)
         assistant = fields.text("assistant_id")
         pipeline = {_component(item, problems): item for item in fields.items("pipeline")}
         policies = {_component(item, problems): item for item in fields.items("policies")}
     _name_unknown({**pipeline, **policies}, problems)
     return RasaConfig(
-        settings={"languages": [language.split("_")[0].lower()]} if language else {},
+        settings={"languages": [language]} if language else {},
         script=_script(pipeline, policies, problems),
         assistant_id=assistant,
         restricts=_setting(policies, ("RulePolicy",), "restrict_rules") is not False,
     )
+
+
+def _language(fields: Fields) -> str:
+    """The language's code, such as `en` for `en_core_web_md`; empty when there is none."""
+    code = fields.text("language").split("_")[0].strip().lower()
+    if code and not _CODE.fullmatch(code):
+        message = f"`language` {code[:40]!r} is no code such as en or pt-br; it is left out"
+        fields.problems.warn(message, fields.where("language"))
+        return ""
+    return code
 
 
 def _name_unknown(components: dict[str, Node], problems: Problems) -> None:

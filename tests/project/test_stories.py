@@ -349,6 +349,7 @@ WARNED: list[tuple[dict[str, str], str]] = [
         "there is no response 'utter_faq/age' for",
     ),
     ({"endpoints": ""}, "no code for action_book; name the action server under `action_endpoint:` in endpoints.yml"),
+    ({"config": "language: English, mostly\n"}, "config.yml:1: `language` 'english, mostly' is no code such as en"),
     ({"config": "imports: [../other]\n"}, "config.yml:1: `imports` is not read; copy the files into domain/ and data/"),
     ({"config": "language: en\npipeline: [{name: a.B}]\npolicies: [C]"}, "no counterpart for C, a.B; left out"),
 ]
