@@ -79,7 +79,7 @@ def test_facts_for_others_change_nothing() -> None:
         ev.Rated(message="m", score=1),
     )
     state = fold("c", history(STARTED, *facts, turns=(0, 0, 0, 0)))
-    assert state == Conversation(id="c", seq=4, at=4.0, status="active", channel="web", sender="s")
+    assert state == Conversation(id="c", seq=4, at=3.0, status="active", channel="web", sender="s")
 
 
 def test_speech_replaces_the_text_of_its_turn() -> None:
