@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import quote
 
 import structlog
-from aiohttp import BasicAuth, ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, web
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, web
 from pydantic import BaseModel
 
 from bot.core.errors import BotError, NotFound, Refused
@@ -50,7 +50,7 @@ class CallbackChannel:
     capabilities = Capabilities(markdown=False, push=True)
 
     def __init__(self, limits: Limits, setup: Setup = Setup()) -> None:  # noqa: B008 - a frozen value
-        self.first_wait = FIRST_WAIT
+        self.first_wait, self.look_every = FIRST_WAIT, LOOK_EVERY
         self._to = checked(CallbackCredentials, self.name, setup.credentials)
         self._limits, self._setup = limits, setup
         self._gateway: Gateway | None = None
@@ -64,12 +64,10 @@ class CallbackChannel:
     async def open(self, gateway: Gateway) -> None:
         """Start taking messages, and send what an earlier run left undelivered."""
         self._gateway = gateway
-        auth = self._to.basic_auth
         self._http = ClientSession(
             timeout=ClientTimeout(total=10.0),
             cookie_jar=DummyCookieJar(),
-            headers=self._to.headers,
-            auth=BasicAuth(auth.username, auth.password.get_secret_value()) if auth else None,
+            headers=self._to.headers | self._to.authorization,
         )
         if self._setup.changed is not None:
             self._looker = asyncio.create_task(self._look())
@@ -136,7 +134,7 @@ class CallbackChannel:
                 conversations, seen = await self._setup.changed(self.name, seen)
                 for conversation in conversations:
                     self._attend(conversation)
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(self.look_every)
 
     def _attend(self, conversation: str) -> None:
         """See to it that a worker looks at the conversation from now on."""

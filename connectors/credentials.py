@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
@@ -32,6 +33,15 @@ class CallbackCredentials(BaseModel):
     token: SecretStr | None = None
     token_name: str = "token"  # noqa: S105 - the name of a parameter
     basic_auth: BasicAuth | None = None
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header that `basic_auth` stands for."""
+        auth = self.basic_auth
+        if auth is None:
+            return {}
+        given = f"{auth.username}:{auth.password.get_secret_value()}".encode()
+        return {"Authorization": f"Basic {b64encode(given).decode()}"}
 
 
 class SocketIOCredentials(BaseModel):

@@ -146,10 +146,12 @@ class SocketIOChannel:
     async def drain(self) -> None:
         """Let turns end and their answers arrive, then close every connection; clients come back by themselves."""
         self._draining = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=max(0.0, self._limits.drain_seconds - 2))
+        lines = [one.line for one in self._clients.values() if one.line]
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, self._limits.drain_seconds - 2)):
-                await asyncio.gather(*self._tasks)
-                await asyncio.gather(*(one.line.quiet() for one in self._clients.values() if one.line))
+            async with asyncio.timeout(self._limits.drain_seconds / 8):
+                await asyncio.gather(*(line.quiet() for line in lines))
         await asyncio.gather(*map(self.hang_up, list(self._clients)))
 
     async def close(self) -> None:
@@ -198,9 +200,7 @@ class SocketIOChannel:
         """Close the transport, not the session: a client that is told "disconnect" would not come back by itself."""
         eio_sid = self._server.manager.eio_sid_from_sid(sid, self._namespace)
         if eio_sid is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self._server.eio.disconnect(eio_sid)
+            await self._server.eio.hang_up(eio_sid)
 
     # Events of clients
 

@@ -46,7 +46,6 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
     def __init__(self, limits: Limits, **options: Any) -> None:
         super().__init__(**options)
         self.limits = limits
-        self.wires: dict[str, Wire] = {}
         driver: dict[str, Any] = vars(self)["_async"]
         self._async = {**driver, "websocket": _Socket, "translate_request": self._translate}
 
@@ -54,18 +53,27 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]
         """Serve a request of a client."""
         sid = request.query.get("sid", "")
         polls = request.method == "GET" and "Upgrade" not in request.headers
-        wire = self.wires.get(sid)
-        if wire is not None and polls:
+        socket, wire = self.sockets.get(sid), self.wire(sid)
+        if polls:
             wire.arrived(wire.handed)
         response: web.StreamResponse = await self.handle_request(request)
-        socket = self.sockets.get(sid)
-        if wire is not None and polls and socket is not None and socket.queue.empty():
+        if socket is not None and polls and socket.queue.empty():
             wire.handed = wire.emitted
+        if socket is not None and socket.closed:
+            socket.queue.put_nowait(None)  # else a poll that waits would wait on
         return response
 
+    async def hang_up(self, sid: str) -> None:
+        """Close a connection after what is queued for it."""
+        socket = self.sockets.get(sid)
+        if socket is not None:
+            await socket.close(wait=False)
+            socket.queue.put_nowait(None)
+
     def wire(self, sid: str) -> Wire:
-        """The wire of a connection."""
-        return self.wires.setdefault(sid, Wire())
+        """The wire of a connection; it goes with it."""
+        socket = self.sockets.get(sid)
+        return Wire() if socket is None else _wire(socket)
 
     async def _translate(self, request: web.Request) -> dict[str, Any]:
         environ: dict[str, Any] = translate_request(request)
@@ -111,6 +119,11 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
         return None if eio_sid is None else self.eio.wire(eio_sid)
 
 
+def _wire(connection: Any) -> Wire:
+    wire: Wire = connection.session.setdefault("wire", Wire())
+    return wire
+
+
 class _Body:
     """A body that was read already, as the library wants to read it."""
 
@@ -127,7 +140,7 @@ class _Socket:
 
     def __init__(self, handler: Any, server: Engine) -> None:
         self._handler, self._server = handler, server
-        self._wire = server.wire(handler.__self__.sid)
+        self._wire = _wire(handler.__self__)
         self._socket = web.WebSocketResponse(
             max_msg_size=server.max_http_buffer_size, autoping=False, compress=False, timeout=1.0
         )
