@@ -183,6 +183,6 @@ def test_the_digest_of_rows_depends_on_content_alone() -> None:
 def test_rows_tell_where_they_come_from(tmp_path: Path) -> None:
     line = '{"text": "hi", "intent": "greet", "conversation": "c7", "channel": "web", "at": "2026-03-09T10:00:00Z"}\n'
     (tmp_path / "rows.jsonl").write_text(line + '{"text": "bye", "intent": "leave", "at": "yesterday"}\n')
-    told, untold = read_intents(tmp_path / "rows.jsonl")
+    told, untold = data.read_intents(tmp_path / "rows.jsonl")
     assert told.origin == Origin("c7", "web", "2026-03", "")
     assert untold.origin == Origin()
