@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.output import Advance, as_json, console, progress, project_folder
+from bot.cli.output import Advance, as_json, console, progress, project_folder, table
 from bot.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -107,6 +107,22 @@ def _show(result: RasaImport, rejects: Path | None) -> None:
     if rejects is not None:
         console.print(f"{len(result.rejects)} rows were left out; all of them are in {rejects}", markup=False)
     console.print("Next: bot train", style="dim")
+
+
+def take_over(root: Path) -> None:
+    """Write bot.yml beside a Rasa project; show what maps to what, what is missing and what to do next."""
+    from bot.adopting import adopt
+
+    found = adopt(project_folder(root))
+    table("What the project has, and what that is here", ["there", "here"], found.maps)
+    if found.missing:
+        console.print("\nTo look at:")
+    for line in found.missing:
+        console.print(f"  {line}", style="yellow", markup=False)
+    console.print(f"\nWrote {root / 'bot.yml'}; nothing else was written or changed.", markup=False)
+    console.print("Next:")
+    for command in found.commands:
+        console.print(f"  {command}", markup=False)
 
 
 def _log(root: Path) -> Path:

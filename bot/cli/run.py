@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.cli.acting import Actions
+from bot.cli.moving import take_over
 from bot.cli.output import as_json, console, errors, project_folder, table
+from bot.core.errors import InputError
 from bot.core.protocols import Utterance
 
 if TYPE_CHECKING:
@@ -27,12 +29,21 @@ HERE = Path()
 
 
 def init(
-    directory: Annotated[Path, typer.Argument(help="The folder to make.")],
+    directory: Annotated[Path | None, typer.Argument(help="The folder to make.")] = None,
     template: Annotated[str, typer.Option(help="What to begin with: shop (a whole example) or empty.")] = "shop",
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="A Rasa project to take over where it is; only bot.yml is written.")
+    ] = None,
 ) -> None:
-    """Make a new project, ready to train."""
+    """Make a new project, ready to train; or take over a Rasa project where it is."""
+    if (directory is None) == (from_ is None):
+        raise InputError("name one folder: a new one to make, or --from with that of a Rasa project")
+    if from_ is not None:
+        take_over(from_)
+        return
     from bot.templates import create
 
+    assert directory is not None
     written = create(directory, template)
     console.print(f"{directory} holds a new project ({len(written)} files).")
     steps = ["bot ingest", "bot train", "bot chat"] if (directory / "knowledge").exists() else ["bot train", "bot chat"]
