@@ -34,12 +34,12 @@ from typing import Any, TypeVar
 from pydantic import JsonValue
 
 from bot.core.errors import BotError, DeadlineExceeded, NotFound, ProjectError, SkillError
-from bot.core.messages import Message
+from bot.core.messages import Message, Value
 from bot.core.program import Program
-from bot.core.protocols import ActionCall, ActionResult
+from bot.core.protocols import ActionCall, ActionResult, Worded
 from bot.hints import nearest
 
-__all__ = ["ActionCall", "ActionLimits", "ActionResult", "LocalActions", "action"]
+__all__ = ["ActionCall", "ActionLimits", "ActionResult", "LocalActions", "Worded", "action"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 FILE = "actions.py"
@@ -272,8 +272,11 @@ class _Check:
             raise self.wrong("`slots` to be a map of names to values", result.slots)
         if not isinstance(result.messages, tuple | list):
             raise self.wrong('`messages` to be a tuple such as ("utter_done",)', result.messages)
+        if not isinstance(result.events, tuple | list) or not all(isinstance(item, Value) for item in result.events):
+            raise self.wrong("`events` to be a tuple of facts such as (FollowUp(action=...),)", result.events)
         slots = {self.slot(name): self.value(name, value) for name, value in result.slots.items()}
-        return ActionResult(slots=slots, messages=tuple(self.message(message) for message in result.messages))
+        messages = tuple(self.message(message) for message in result.messages)
+        return ActionResult(slots=slots, messages=messages, events=tuple(result.events))
 
     def slot(self, name: object) -> str:
         if not isinstance(name, str):
@@ -290,9 +293,10 @@ class _Check:
             raise self.wrong(f"the value of slot {name!r} to be {expected}", value) from None
         return plain
 
-    def message(self, message: object) -> Message | str:
-        if not isinstance(message, Message | str):
-            raise self.wrong("a message to be the name of a response or a Message", message)
-        if isinstance(message, str) and self.program is not None and message not in self.program.responses:
-            raise SkillError(self.name, f"there is no response {message!r}{nearest(message, self.program.responses)}")
+    def message(self, message: object) -> Message | Worded | str:
+        if not isinstance(message, Message | Worded | str):
+            raise self.wrong("a message to be the name of a response, a Worded or a Message", message)
+        name = message.name if isinstance(message, Worded) else message
+        if isinstance(name, str) and self.program is not None and name not in self.program.responses:
+            raise SkillError(self.name, f"there is no response {name!r}{nearest(name, self.program.responses)}")
         return message

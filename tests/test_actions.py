@@ -11,8 +11,9 @@ import pytest
 
 from bot.actions import ActionCall, ActionLimits, ActionResult, LocalActions, action
 from bot.core.errors import DeadlineExceeded, NotFound, ProjectError, SkillError
+from bot.core.events import FollowUp
 from bot.core.program import Program, Slot
-from bot.core.protocols import ActionServer
+from bot.core.protocols import ActionServer, Worded
 
 HEAD = "from bot.actions import ActionCall, ActionResult, action\n"
 
@@ -195,3 +196,16 @@ def test_a_function_stays_a_plain_function() -> None:
         return 2 * number
 
     assert double(4) == 8
+
+
+async def test_an_action_may_word_a_response_and_bring_other_facts(tmp_path: Path) -> None:
+    program = Program(responses={"utter_x": ()})
+    head = "from bot.actions import Worded\nfrom bot.core.events import FollowUp\n"
+    result = "ActionResult(messages=(Worded('{}', {{'n': 1}}),), events=(FollowUp(action='action_b'),))"
+    body = head + "@action('action_a')\ndef a(call):\n    return "
+    found = await made(tmp_path, body + result.format("utter_x"), program=program).run(call())
+    assert found.messages == (Worded("utter_x", {"n": 1}),) and found.events == (FollowUp(action="action_b"),)
+    with pytest.raises(SkillError, match="there is no response 'utter_y'"):
+        await made(tmp_path, body + result.format("utter_y"), program=program).run(call())
+    with pytest.raises(SkillError, match="`events` to be a tuple of facts"):
+        await made(tmp_path, body + "ActionResult(events=({'event': 'slot'},))").run(call())
