@@ -139,6 +139,10 @@ class _Reader:
                 self.file(read_yaml(path, self.name(path)))
             except ProjectError as error:
                 self.problems.errors.append(error)
+        old = next((self.root / "data").rglob("*.md"), None) if not (self.nlu.named or self.stories.parts) else None
+        if old is not None:
+            message = "Markdown training data of Rasa 1 is not read; convert it with Rasa 2 (`rasa data convert`)"
+            self.problems.warn(message, self.name(old))
         if not found:
             message = "no project here: expected domain.yml or YAML files below data/"
             self.problems.error(f"{message}; `bot init` makes a new one", self.root.name)
@@ -165,10 +169,17 @@ class _Reader:
         for given, section in node.map.items():
             key = _OLD_NAMES.get(given, given)
             if key not in _SECTIONS:
-                hint = nearest(key, _SECTIONS) or f"; sections: {', '.join(_SECTIONS)}"
-                self.problems.error(f"unknown section {key!r}{hint}", node.where_key(key))
+                self.unknown_section(key, node.where_key(key))
             elif key == "version" or section.value is not None:
                 self.section(key, section)
+
+    def unknown_section(self, key: str, where: str) -> None:
+        """A misspelt section is an error; one that is nothing of ours may belong to another tool."""
+        hint = nearest(key, _SECTIONS)
+        if hint:
+            self.problems.error(f"unknown section {key!r}{hint}", where)
+        else:
+            self.problems.warn(f"unknown section {key!r} is left out; sections: {', '.join(_SECTIONS)}", where)
 
     def section(self, key: str, section: Node) -> None:
         if key == "version":

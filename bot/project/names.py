@@ -92,9 +92,13 @@ def check_names(names: Names, stories: Iterable[ReadStory]) -> None:
             _check_step(step, where, names)
     _check_forms(names)
     for slot in names.domain.slots.values():
-        for condition in (condition for mapping in slot.mappings for condition in mapping.conditions):
-            if condition.loop:
-                names.form(condition.loop, names.domain.slots_at[slot.name])
+        where = names.domain.slots_at[slot.name]
+        for mapping in slot.mappings:
+            if mapping.action:
+                names.unknown("action", mapping.action, names.actions, where, "list it under `actions:` in the domain")
+            for condition in mapping.conditions:
+                if condition.loop:
+                    names.form(condition.loop, where)
 
 
 def _check_step(step: StoryStep, where: str, names: Names) -> None:
@@ -127,3 +131,10 @@ def _check_forms(names: Names) -> None:
             if not any(name in names.responses or name in names.actions for name in asks):
                 message = f"form {form.name!r} has no question for slot {slot!r}"
                 names.problems.warn(f"{message}; write response `utter_ask_{slot}`", where)
+            if slot in names.slots and f"validate_{form.name}" not in names.actions and not _filled(names.slots[slot]):
+                message = f"form {form.name!r} asks for slot {slot!r}, but nothing fills it"
+                names.problems.warn(f"{message}; write `mappings:` below the slot", where)
+
+
+def _filled(slot: Slot) -> bool:
+    return any(mapping.kind != "controlled" or mapping.action for mapping in slot.mappings)

@@ -312,6 +312,13 @@ def test_a_folder_of_domains_is_read_when_there_is_no_other(tmp_path: Path) -> N
     assert "greet" in project.program.intents and project.warnings == ()
 
 
+def test_markdown_of_rasa_1_is_named(tmp_path: Path) -> None:
+    from bot.project import load_project
+
+    files = {"domain.yml": "intents: [greet]\nversion: '3.1'\n", "data/nlu.md": "## intent:greet\n- hi\n"}
+    assert "data/nlu.md: Markdown training data" in str(load_project(write(tmp_path, {**files})).warnings[0])
+
+
 def test_a_part_of_the_domain_may_be_written_twice_the_same(tmp_path: Path) -> None:
     same = "responses: {utter_hello: [{text: Hello}]}\nforms: {trip_form: {required_slots: [city, day]}}\n"
     assert script(tmp_path, domain__same=same).warnings == ()
@@ -350,6 +357,15 @@ WARNED: list[tuple[dict[str, str], str]] = [
     ),
     ({"endpoints": ""}, "no code for action_book; name the action server under `action_endpoint:` in endpoints.yml"),
     ({"config": "language: English, mostly\n"}, "config.yml:1: `language` 'english, mostly' is no code such as en"),
+    (
+        {"domain__r": "slots: {x: {type: text, mappings: [{type: custom, action: look_it_up}]}}"},
+        "domain/r.yml:1: there is no action 'look_it_up'; list it under `actions:` in the domain",
+    ),
+    (
+        {"domain__r": "slots: {x: {type: text}}\nforms: {x_form: {required_slots: [x]}}"},
+        "form 'x_form' asks for slot 'x', but nothing fills it; write `mappings:` below the slot",
+    ),
+    ({"data__r": "volumes: []"}, "data/r.yml:1: unknown section 'volumes' is left out; sections: version, nlu"),
     ({"config": "imports: [../other]\n"}, "config.yml:1: `imports` is not read; copy the files into domain/ and data/"),
     ({"config": "language: en\npipeline: [{name: a.B}]\npolicies: [C]"}, "no counterpart for C, a.B; left out"),
 ]
