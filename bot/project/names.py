@@ -133,7 +133,7 @@ def _check_forms(names: Names) -> None:
                 names.problems.warn(f"{message}; write response `utter_ask_{slot}`", where)
             if slot in names.slots and f"validate_{form.name}" not in names.actions and not _filled(names.slots[slot]):
                 message = f"form {form.name!r} asks for slot {slot!r}, but nothing fills it"
-                names.problems.warn(f"{message}; write `mappings:` below the slot", where)
+                names.problems.warn(f"{message}; write its `mappings:`", where)
 
 
 def _filled(slot: Slot) -> bool:

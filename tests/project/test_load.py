@@ -312,7 +312,7 @@ def test_a_rasa_project_loads_with_what_is_left_out_named_once(tmp_path: Path) -
         "config.yml:7: no counterpart for my.Thing; left out",
         "data/rules.yml:2: rule 'a' has no steps; it is left out",
         "domain/forms.yml:1: form 'a_form' has no question for slot 'size'; write response `utter_ask_size`",
-        "domain/forms.yml:1: form 'a_form' asks for slot 'size', but nothing fills it; write `mappings:` below the slot",
+        "domain/forms.yml:1: form 'a_form' asks for slot 'size', but nothing fills it; write its `mappings:`",
     ]
     assert project.settings.languages == ("de",)
     assert project.program.script is not None

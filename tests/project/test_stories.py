@@ -363,7 +363,7 @@ WARNED: list[tuple[dict[str, str], str]] = [
     ),
     (
         {"domain__r": "slots: {x: {type: text}}\nforms: {x_form: {required_slots: [x]}}"},
-        "form 'x_form' asks for slot 'x', but nothing fills it; write `mappings:` below the slot",
+        "form 'x_form' asks for slot 'x', but nothing fills it; write its `mappings:`",
     ),
     ({"data__r": "volumes: []"}, "data/r.yml:1: unknown section 'volumes' is left out; sections: version, nlu"),
     ({"config": "imports: [../other]\n"}, "config.yml:1: `imports` is not read; copy the files into domain/ and data/"),
