@@ -25,7 +25,7 @@ from connectors.texts import IN_WORDS
 
 BodyT = TypeVar("BodyT")
 QueryT = TypeVar("QueryT")
-Door = Literal["public", "operator"]
+Door = Literal["public", "operator", "rasa"]
 
 
 class RateLimited(Refused):
@@ -67,9 +67,12 @@ class Route:
     JSON model gives its media type instead (`"text/plain"`); `stream` is a media type that it may also come in.
     `errors` are the error statuses that the operation can end in besides those that every operation can (400, 403, 405,
     408, 413, 421 and 500). Where `needs_origin`, a request without an Origin header must pass the operators' door.
+
+    Behind the door "rasa" is Rasa's HTTP API, whose errors have Rasa's shape; its `conversation` segment is the one
+    that a user's JWT must name. `raw` is the media type of a body that comes as bytes; `large` lets it be larger.
     """
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     handler: Handler
     summary: str
@@ -82,6 +85,8 @@ class Route:
     door: Door = "public"
     needs_origin: bool = False
     errors: Sequence[int] = ()
+    raw: str | None = None
+    large: bool = False
 
 
 Changed = Callable[[str, int], Awaitable[tuple[Sequence[str], int]]]

@@ -15,6 +15,8 @@ class Limits(BaseModel):
 
     body_bytes: int = Field(default=131_072, ge=1_024)
     """A request body; above it 413."""
+    api_body_bytes: int = Field(default=16_777_216, ge=1_024)
+    """A body of training data, tests or events sent to Rasa's HTTP API; above it 413."""
     body_seconds: float = Field(default=10.0, gt=0)
     """Time for a whole request body to arrive; above it 408."""
     frame_bytes: int = Field(default=65_536, ge=1_024)

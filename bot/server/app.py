@@ -22,6 +22,7 @@ from bot.server.security import Guard, add_headers
 from bot.server.settings import ServerSettings
 from bot.telemetry import MeteredGateway, Telemetry
 from connectors.http import Answer, Call, HttpChannel, Route
+from connectors.rasa_api.routes import greeting
 
 __all__ = ["build_app", "find_channels"]
 
@@ -65,6 +66,11 @@ def all_routes(
     async def openapi(call: Call[None, None]) -> Answer:
         return Answer(200, document(), exclude_none=False)
 
+    if settings.enable_api:
+        page = next((route for route in routes if (route.method, route.path) == ("GET", "/")), None)
+        routes = [route for route in routes if route is not page]
+        told = {200: "text/plain"} if page is None else page.answers
+        routes.append(Route("GET", "/", greeting(page.handler if page else None), "That we are here", told))
     routes.append(Route("GET", "/openapi.json", openapi, "This description", {200: Document}))
     return tuple(routes)
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from bot.core.errors import InputError, NotFound
-from bot.server.security import Guard
+from bot.server.security import RASA, Guard
 from bot.telemetry import Telemetry
 from connectors.http import Answer, Call, Route, explain
 from connectors.limits import Limits
@@ -21,10 +21,14 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def bind(route: Route, guard: Guard, limits: Limits) -> Handle:
     """The handler that aiohttp calls."""
     no_query, no_headers = _empty(route.query), _empty(route.headers)
+    most = limits.api_body_bytes if route.large else limits.body_bytes
     wanted_headers = [field.alias for field in route.headers.model_fields.values()] if route.headers else []
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        if route.door == "operator" or (route.needs_origin and "Origin" not in request.headers):
+        if route.door == "rasa":
+            request[RASA] = True
+            guard.check_rasa(request, request.match_info.get("conversation"))
+        elif route.door == "operator" or (route.needs_origin and "Origin" not in request.headers):
             guard.check_operator(request)
         headers = {name: request.headers[name] for name in wanted_headers if name and name in request.headers}
         call: Call[Any, Any] = Call(
@@ -32,7 +36,7 @@ def bind(route: Route, guard: Guard, limits: Limits) -> Handle:
             segments=_segments(route.segments, request.match_info),
             query=_checked(route.query, _without_token(request)) if request.query_string else no_query,
             headers=_checked(route.headers, headers) if headers else no_headers,
-            body=_parsed(route.body, await _read(request, limits)) if route.body else None,
+            body=_parsed(route.body, await _read(request, most, limits)) if route.body or route.raw else None,
             client=guard.client(request),
         )
         answer = await route.handler(call)
@@ -80,17 +84,21 @@ def _checked(model: type[BaseModel] | None, found: Mapping[str, str]) -> BaseMod
         raise InputError(explain(error)) from None
 
 
-def _parsed(model: type[BaseModel], raw: bytes) -> BaseModel:
+def _parsed(model: type[BaseModel] | None, raw: bytes) -> BaseModel | bytes:
+    if model is None:
+        return raw
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
         raise InputError(explain(error)) from None
 
 
-async def _read(request: web.Request, limits: Limits) -> bytes:
-    """The whole body, within its limits of size and time."""
-    if (request.content_length or 0) > limits.body_bytes:
-        raise web.HTTPRequestEntityTooLarge(limits.body_bytes, request.content_length or 0)
+async def _read(request: web.Request, most: int, limits: Limits) -> bytes:
+    """The whole body, within its limits of size (`most` bytes) and time."""
+    if (request.content_length or 0) > most:
+        raise web.HTTPRequestEntityTooLarge(most, request.content_length or 0)
+    if most != limits.body_bytes:
+        request = request.clone(client_max_size=most)
     try:
         if request.content.is_eof():  # the usual case: it came with the head
             return await request.read()

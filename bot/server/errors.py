@@ -17,8 +17,10 @@ from aiohttp.typedefs import Middleware
 from pydantic import BaseModel
 
 from bot.core.errors import BotError, Busy, Conflict, DuplicateMismatch, NotFound, Refused, UserError
-from bot.server.security import CROSS_ORIGIN, REQUEST_ID, Forbidden, Guard, Misdirected, Unauthorized, preflight
+from bot.core.rasa import RASA_VERSION
+from bot.server.security import CROSS_ORIGIN, RASA, REQUEST_ID, Forbidden, Guard, Misdirected, Unauthorized, preflight
 from connectors.http import RateLimited
+from connectors.rasa_api.operations import NotNow
 from connectors.turns import OutcomePending
 
 INTERNAL = "something went wrong on our side; the operator finds it in the log under this request id"
@@ -26,6 +28,7 @@ _log = structlog.get_logger("understudy.server")
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _STATUS: tuple[tuple[type[BotError], int], ...] = (
     (NotFound, 404),
+    (NotNow, 409),
     (DuplicateMismatch, 409),
     (Unauthorized, 401),
     (Forbidden, 403),
@@ -47,6 +50,18 @@ class ErrorBody(BaseModel):
     request_id: str
 
 
+class RasaProblem(BaseModel):
+    """The same in Rasa's shape, for its HTTP API."""
+
+    version: str = RASA_VERSION
+    status: str = "failure"
+    message: str
+    reason: str
+    details: dict[str, str] = {}
+    help: str | None = None
+    code: int
+
+
 class Problem(BaseModel):
     """The body of every answer that is not a success."""
 
@@ -58,15 +73,27 @@ def status_of(error: BotError) -> int:
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 
-def problem(status: int, code: str, message: str, request_id: str) -> web.Response:
-    """An error answer."""
-    body = Problem(error=ErrorBody(code=code, message=message, request_id=request_id))
+_REASONS = {400: "BadRequest", 401: "NotAuthenticated", 403: "NotAuthorized", 404: "NotFound", 409: "Conflict"}
+
+
+def rasa_problem(status: int, message: str) -> web.Response:
+    """An error answer as Rasa gives it."""
+    reason = _REASONS.get(status) or HTTPStatus(status).phrase.title().replace(" ", "")
+    body = RasaProblem(message=message, reason=reason, code=status)
     return web.Response(status=status, body=body.model_dump_json().encode(), content_type="application/json")
 
 
-def from_error(error: BotError, request_id: str) -> web.Response:
+def problem(status: int, code: str, message: str, request: web.Request) -> web.Response:
+    """An error answer."""
+    if request.get(RASA):
+        return rasa_problem(status, message)
+    body = Problem(error=ErrorBody(code=code, message=message, request_id=request[REQUEST_ID]))
+    return web.Response(status=status, body=body.model_dump_json().encode(), content_type="application/json")
+
+
+def from_error(error: BotError, request: web.Request) -> web.Response:
     """The answer to an error raised on purpose."""
-    response = problem(status_of(error), error.code, str(error), request_id)
+    response = problem(status_of(error), error.code, str(error), request)
     if isinstance(error, Refused):
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     if isinstance(error, Unauthorized):
@@ -74,7 +101,7 @@ def from_error(error: BotError, request_id: str) -> web.Response:
     return response
 
 
-def from_http(error: web.HTTPException, request_id: str) -> web.Response:
+def from_http(error: web.HTTPException, request: web.Request) -> web.Response:
     """The answer to an error that aiohttp raised: no such address, wrong method, body too large."""
     code = HTTPStatus(error.status).name.lower()
     message = {
@@ -82,7 +109,7 @@ def from_http(error: web.HTTPException, request_id: str) -> web.Response:
         405: "this address does not take that method; see the Allow header",
         413: "the request body is too large; docs/limits.md lists the limits",
     }.get(error.status, error.reason)
-    response = problem(error.status, code, message, request_id)
+    response = problem(error.status, code, message, request)
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response
@@ -101,20 +128,20 @@ def boundary(guard: Guard) -> Middleware:
                 return preflight()
             return await handler(request)
         except web.HTTPException as error:
-            return from_http(error, request_id)
+            return from_http(error, request)
         except ConnectionError:
             raise
         except Exception as error:
             if request.writer.output_size:
                 _log.error("request_failed", request_id=request_id, exc_info=error)
                 raise ConnectionResetError("the answer had begun") from error
-            return _answer(error, request_id)
+            return _answer(error, request)
 
     return guarded
 
 
-def _answer(error: Exception, request_id: str) -> web.Response:
+def _answer(error: Exception, request: web.Request) -> web.Response:
     if isinstance(error, BotError) and status_of(error) != 500:
-        return from_error(error, request_id)
-    _log.error("request_failed", request_id=request_id, exc_info=error)
-    return problem(500, "internal", INTERNAL, request_id)
+        return from_error(error, request)
+    _log.error("request_failed", request_id=request[REQUEST_ID], exc_info=error)
+    return problem(500, "internal", INTERNAL, request)

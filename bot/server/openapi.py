@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from bot.server.errors import Problem
+from bot.server.errors import Problem, RasaProblem
 from connectors.http import Route
 
 _ALWAYS = (400, 403, 405, 408, 413, 421, 500)
@@ -33,7 +33,11 @@ def describe(routes: Sequence[Route], name: str, version: str) -> dict[str, Any]
         "paths": paths,
         "components": {
             "schemas": definitions.get("$defs", {}),
-            "securitySchemes": {"operator": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "operator": {"type": "http", "scheme": "bearer"},
+                "operatorInQuery": {"type": "apiKey", "in": "query", "name": "token"},
+                "user": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            },
         },
     }
 
@@ -45,6 +49,7 @@ def public_path(route: Route) -> str:
 
 def _models(routes: Iterable[Route]) -> Iterator[tuple[type[BaseModel], Mode]]:
     yield Problem, "serialization"
+    yield RasaProblem, "serialization"
     for route in routes:
         for model in (route.body, route.query, route.segments, route.headers):
             if model:
@@ -66,8 +71,13 @@ def _operation(route: Route, schemas: Models, definitions: Mapping[str, Any]) ->
     if route.body:
         content = {"application/json": {"schema": schemas[route.body, "validation"]}}
         described["requestBody"] = {"required": True, "content": content}
+    if route.raw:
+        content = {route.raw: {"schema": {"type": "string"}}}
+        described["requestBody"] = {"required": True, "content": content}
     if route.door == "operator":
         described["security"] = [{"operator": []}, {}]
+    if route.door == "rasa":
+        described["security"] = [{"operator": []}, {"operatorInQuery": []}, {"user": []}, {}]
     described["responses"] = _responses(route, schemas)
     return described
 
@@ -89,8 +99,9 @@ def _responses(route: Route, schemas: Models) -> dict[str, Any]:
         schema = {"type": "string"} if isinstance(answer, str) else schemas[answer, "serialization"]
         stream = {route.stream: {"schema": {"type": "string"}}} if route.stream else {}
         found[str(status)] = _response(status, {media: {"schema": schema}, **stream})
-    problem = {"application/json": {"schema": schemas[Problem, "serialization"]}}
-    errors = {*_ALWAYS, *route.errors, *((401,) if route.door == "operator" else ())}
+    shape = RasaProblem if route.door == "rasa" else Problem
+    problem = {"application/json": {"schema": schemas[shape, "serialization"]}}
+    errors = {*_ALWAYS, *route.errors, *((401,) if route.door != "public" else ())}
     return found | {str(status): _response(status, problem) for status in sorted(errors) if str(status) not in found}
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
-from bot.core.errors import NotFound
 from bot.core.events import Recorded
+from bot.core.program import Program
 from bot.core.protocols import Gateway, Understanding
 from bot.server.settings import ServerSettings
 from bot.telemetry import Telemetry
 from connectors.http import Answer, Call, Route
-from connectors.rasa_tracker import ParseRequest, RasaParse, rasa_parse, tracker_routes
+from connectors.rasa_api.operations import Operations, Reading
+from connectors.rasa_api.routes import api_routes, basic_routes
 from connectors.texts import MESSAGE_CHARACTERS, Name
 
 Check = Callable[[], Awaitable[bool]]
@@ -24,12 +25,15 @@ Parse = Callable[[str], Awaitable[Understanding]]
 @dataclass(frozen=True, slots=True)
 class Services:
     """What the server serves. Each of `checks` tells whether one thing works (the store can be written, a bundle is
-    loaded); all must for `/readyz`. `parse` runs the classifiers alone; `models` tells which models are in use."""
+    loaded); all must for `/readyz`. `parse` runs the classifiers alone; `models` tells which models are in use.
+    `operations` are for Rasa's HTTP API.
+    """
 
     gateway: Gateway
     checks: Mapping[str, Check]
     parse: Parse | None = None
     models: Callable[[], Mapping[str, JsonValue]] | None = None
+    operations: Operations | None = None
 
 
 class Health(BaseModel):
@@ -101,10 +105,18 @@ class SystemRoutes:
             Route("GET", "/api/v1/admin/models", self._models, "The models in use", {200: Models}, door="operator"),
             Route("GET", history, self._history, "All events of a conversation", {200: History}, query=Page,
                   segments=Operated, door="operator", errors=(404, 503)),
-            Route("POST", "/model/parse", self._parse, "Understand a text, without a conversation", {200: RasaParse},
-                  body=ParseRequest, door="operator", errors=(404, 503)),
-            *tracker_routes(self._services.gateway),
+            *self._rasa(),
         )  # fmt: skip
+
+    def _rasa(self) -> Sequence[Route]:
+        """Rasa's HTTP API, as much of it as the operator wants."""
+        services, limits = self._services, self._settings.limits
+        if services.operations is None:
+            return basic_routes(services.gateway, Reading(services.parse, Program()))
+        basic = basic_routes(services.gateway, services.operations)
+        if not self._settings.enable_api:
+            return basic
+        return *basic, *api_routes(services.gateway, services.operations, limits)
 
     async def _health(self, call: Call[None, None]) -> Answer:
         return Answer(200, Health(status="ok"))
@@ -130,8 +142,3 @@ class SystemRoutes:
         last = found[-1].seq if found else call.query.after
         more = len(found) == limit
         return Answer(200, History(events=list(found), last_seq=last, more=more), exclude_none=False)
-
-    async def _parse(self, call: Call[ParseRequest, None]) -> Answer:
-        if self._services.parse is None:
-            raise NotFound("this server parses no texts alone")
-        return Answer(200, rasa_parse(await self._services.parse(call.body.text)))

@@ -11,6 +11,7 @@ import hmac
 import ipaddress
 import re
 from functools import lru_cache
+from typing import Any
 
 from aiohttp import web
 
@@ -28,6 +29,8 @@ HEADERS = {
 }
 """On every answer, unless the route sets its own value."""
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
+RASA: web.RequestKey[bool] = web.RequestKey("rasa", bool)
+"""Set on requests to Rasa's HTTP API: its errors have Rasa's shape."""
 CROSS_ORIGIN: web.RequestKey[str] = web.RequestKey("cross_origin", str)
 _PROXY_HEADERS = ("Forwarded", "Via", "X-Real-IP")
 _ORIGIN = re.compile(r"https?://([^/\s@]+)")
@@ -58,6 +61,7 @@ class Guard:
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         self._token = settings.token.get_secret_value().encode() if settings.token else b""
+        self._jwt = settings.jwt_secret.get_secret_value() if settings.jwt_secret else ""
         self._known_host = lru_cache(256)(self._serves)
 
     def check_host(self, request: web.Request) -> None:
@@ -99,6 +103,37 @@ class Guard:
                 "TOKEN', or call a bot bound to 127.0.0.1 directly from its own machine"
             )
 
+    def check_rasa(self, request: web.Request, conversation: str | None) -> None:
+        """The door of Rasa's HTTP API: the operators' token, or a JWT whose user may do this.
+
+        A JWT holds `{"user": {"username", "role"}}`; an "admin" may do all, a "user" what concerns the conversation
+        that has the user's name.
+
+        Raises:
+            Unauthorized, Forbidden.
+        """
+        given = _bearer(request)
+        if self._jwt and given.count(".") == 2:
+            self._check_user(given, conversation)
+        elif self._jwt and not self._token:
+            raise Unauthorized("a JSON Web Token is needed; send it as 'Authorization: Bearer TOKEN'")
+        else:
+            self.check_operator(request)
+
+    def _check_user(self, given: str, conversation: str | None) -> None:
+        import jwt
+
+        try:
+            unchecked: Any = {"verify_aud": False, "verify_iat": False}  # Rasa looks at neither
+            found = jwt.decode(given, self._jwt, algorithms=[self._settings.jwt_method], options=unchecked)
+        except jwt.InvalidTokenError as error:
+            raise Unauthorized(f"the JSON Web Token is not valid: {error}") from None
+        user = found.get("user")
+        user = user if isinstance(user, dict) else {}
+        own = conversation is not None and user.get("username") == conversation
+        if user.get("role") != "admin" and not (user.get("role") == "user" and own):
+            raise Forbidden("this user may not do that; a user may see their own conversation, an admin everything")
+
     def client(self, request: web.Request) -> str:
         """The caller's address; a trusted proxy's word for it is believed."""
         nearest = request.remote or ""
@@ -112,9 +147,7 @@ class Guard:
         return nearest
 
     def _check_token(self, request: web.Request) -> None:
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            given = request.query.get("token", "")
+        given = _bearer(request) or request.query.get("token", "")
         if not hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), self._token):
             raise Unauthorized("the operators' token is missing or wrong; send 'Authorization: Bearer TOKEN'")
 
@@ -134,6 +167,11 @@ class Guard:
         return _is_address(address) and any(
             ipaddress.ip_address(address) in network for network in self._settings.trusted_proxies
         )
+
+
+def _bearer(request: web.Request) -> str:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return given.strip() if scheme.lower() == "bearer" else ""
 
 
 def _forwarded(request: web.Request) -> bool:
@@ -157,7 +195,7 @@ def preflight() -> web.Response:
     return web.Response(
         status=204,
         headers={
-            "Access-Control-Allow-Methods": "GET, POST",
+            "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
             "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key",
             "Access-Control-Max-Age": "600",
         },

@@ -28,6 +28,13 @@ class ServerSettings(BaseModel):
     """Sites whose pages may call us, such as "https://shop.example"; our own page always may."""
     token: SecretStr | None = Field(default=None, min_length=16)
     """Opens the operators' door. Without one the door opens only to callers on this machine."""
+    enable_api: bool = False
+    """Rasa's whole HTTP API behind the operators' door: trackers that can be written, training, loading models. Off:
+    only trackers to read and texts to parse."""
+    jwt_secret: SecretStr | None = Field(default=None, min_length=1)
+    """Secret, or public key, of the JSON Web Tokens that Rasa's HTTP API takes besides the operators' token."""
+    jwt_method: str = Field(default="HS256", pattern=r"^(HS|RS|ES|PS)(256|384|512)$")
+    """How those tokens are signed."""
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
     """Networks whose X-Forwarded-For we believe, for rate limits."""
     name: str = Field(default="Understudy", min_length=1, max_length=80)

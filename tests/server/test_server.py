@@ -183,10 +183,12 @@ async def test_the_tracker_shows_the_events_asked_for(served: Served, query: str
         assert (await answer.json())["events"] == events
 
 
-async def test_an_unknown_conversation_is_an_empty_tracker(served: Served) -> None:
+async def test_an_unknown_conversation_is_a_fresh_session(served: Served) -> None:
     async with served.http.get("/conversations/nobody/tracker") as answer:
         tracker = await answer.json()
-    assert (answer.status, tracker["events"], tracker["latest_message"]) == (200, [], {})
+    named = [event.get("name") or event["event"] for event in tracker["events"]]
+    assert (answer.status, named) == (200, ["action_session_start", "session_started", "action_listen"])
+    assert tracker["latest_message"]["text"] is None and "nobody" not in served.gateway.logs
 
 
 async def test_a_taken_port_is_explained(served: Served) -> None:

@@ -35,12 +35,13 @@ _INSTANT: TypeAdapter[Any] = TypeAdapter(AwareDatetime)
 def rasa_events(history: Iterable[Recorded], program: Program, model: str = "") -> list[Wire]:
     """The events of a history. `model` is the model id of events before the first that was understood."""
     facts = list(history)
-    known = (fact.event.bundle for fact in facts if isinstance(fact.event, ev.Understood) and fact.event.bundle)
+    parsed = {fact.turn: fact.event for fact in facts if isinstance(fact.event, ev.Understood)}
+    known = (event.bundle for event in parsed.values() if event.bundle)
     named = (_assistant(fact.event) for fact in facts if isinstance(fact.event, ev.Received))
     teller = _Teller(program, metadata(program, model or next(known, "")))
     teller.ids["assistant_id"] = next(filter(None, named), "") or teller.ids["assistant_id"]
     for group in _turns(facts):
-        teller.tell(group)
+        teller.tell(group, parsed.get(group[0].turn))
     return teller.out
 
 
@@ -125,9 +126,9 @@ class _Teller:
         self.step: str | None = None
         self.at: float | None = None
 
-    def tell(self, group: Sequence[Recorded]) -> None:
-        """One turn, or one fact outside of turns."""
-        self._enter(group)
+    def tell(self, group: Sequence[Recorded], understood: ev.Understood | None) -> None:
+        """One turn with what its message was understood as last, or what happened between turns."""
+        self._enter(group, understood)
         session, turn = _session_first(group)
         if session:
             self.at = group[0].at
@@ -140,12 +141,12 @@ class _Teller:
             self._fact(fact)
         self._flush()
 
-    def _enter(self, group: Sequence[Recorded]) -> None:
+    def _enter(self, group: Sequence[Recorded], understood: ev.Understood | None) -> None:
         events = [fact.event for fact in group]
         self.in_turn = isinstance(events[0], ev.Received)
-        self.understood = next((event for event in reversed(events) if isinstance(event, ev.Understood)), None)
-        if self.understood is not None and self.understood.bundle:
-            self.ids["model_id"] = self.understood.bundle
+        self.understood = understood
+        if understood is not None and understood.bundle:
+            self.ids["model_id"] = understood.bundle
         self.scripted = any(isinstance(event, ev.Extracted) or _chosen(event) for event in events)
         self.featurized, self.listening, self.step = not self.in_turn, False, None
 

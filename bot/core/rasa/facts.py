@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import AwareDatetime, NaiveDatetime, TypeAdapter, ValidationError
@@ -33,6 +33,7 @@ KNOWN = frozenset(
 KEY = "rasa"
 """The key of actions that ran elsewhere."""
 _WHEN: TypeAdapter[Any] = TypeAdapter(AwareDatetime | NaiveDatetime)
+Extract = Callable[[Conversation], Iterable[ev.Event]]
 _PLAIN: Mapping[str, ev.Event] = {
     "restart": ev.Restarted(),
     "session_started": ev.SessionStarted(),
@@ -258,16 +259,18 @@ def records(
     now: float,
     keys: Iterable[str] = (),
     channel: str = "",
+    extract: Extract | None = None,
 ) -> Iterator[ev.Recorded]:
     """Rasa's events as a history that follows `state`; `keys` are message ids used before.
 
     `channel` is that of a conversation that starts here. An event without a time, or with one before the last, happened
     when the one before it did, or at `now` if it is the first. The last turn is closed: nobody waits for its answer.
+    `extract` gives the facts that follow from a message that was understood; else the slots are those of the events.
 
     Raises:
         InputError: see `facts`; what came before has been given by then.
     """
-    writer = _Writer(state, now, set(keys), channel)
+    writer = _Writer(state, now, set(keys), channel, extract)
     for event in events:
         writer.event(event)
         yield from writer.take()
@@ -275,11 +278,19 @@ def records(
     yield from writer.take()
 
 
+def _intent_only(state: Conversation) -> Iterable[ev.Event]:
+    """Policies look at the message from here on."""
+    understood = state.current.understood if state.current else None
+    accepted = understood is not None and understood.accepted
+    yield ev.Extracted(intent=understood.intents[0].name.partition("/")[0] if understood and accepted else NLU_FALLBACK)
+
+
 class _Writer:
     """Writes one conversation. An action is said to have run when all that it brought has been written."""
 
-    def __init__(self, state: Conversation, now: float, keys: set[str], channel: str) -> None:
+    def __init__(self, state: Conversation, now: float, keys: set[str], channel: str, extract: Extract | None) -> None:
         self.state, self.keys, self.channel = state, keys, channel
+        self.extract = extract or _intent_only
         self.at, self.now = state.at, now
         self.ran: ev.ActionRan | None = None
         self.done: list[ev.Recorded] = []
@@ -330,8 +341,8 @@ class _Writer:
             self.finish()
         self.add(fact)
         if isinstance(fact, ev.Understood):
-            intent = fact.intents[0].name.partition("/")[0] if fact.accepted else NLU_FALLBACK
-            self.add(ev.Extracted(intent=intent))
+            for follows in self.extract(self.state):
+                self.add(follows)
 
     def finish(self) -> None:
         """The action under way has run."""
