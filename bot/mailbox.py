@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from bot.core import events as ev
 from bot.core.conversation import Conversation, evolve
@@ -79,6 +80,7 @@ class Mailbox:
         self._recent: dict[str, TurnBook] = {}
         self._noted: list[ev.Recorded] = []
         self._ran: Counter[str] = Counter()
+        self.memo: dict[str, Any] = {}
         self._commit: Commit | None = None
 
     async def load(self) -> None:
@@ -141,12 +143,12 @@ class Mailbox:
         times = self._ran[step]
         return f"{self.state.id}/{turn}/{step}" + (f"/{times + 1}" if times else "")
 
-    async def history(self) -> Sequence[ev.Recorded]:
-        """All facts up to now, those that are not committed yet too."""
-        noted = list(self._noted)
+    async def history(self, after: int = 0) -> Sequence[ev.Recorded]:
+        """The facts with seq above `after` up to now, those that are not committed yet too."""
+        noted = [recorded for recorded in self._noted if recorded.seq > after]
         end = noted[0].seq if noted else self.state.seq + 1
         await self.rest()
-        stored = await self._store.read(self.state.id)
+        stored = await self._store.read(self.state.id, after)
         return [*(recorded for recorded in stored if recorded.seq < end), *noted]
 
     @property
@@ -175,6 +177,7 @@ class Mailbox:
         if self.failure is not None:
             return
         self.failure, self._noted = failure, []
+        self.memo.clear()
         left, self.open = self.open, {}
         for book in left.values():
             book.end(failure)

@@ -295,6 +295,7 @@ class _Run:
             state=state,
             candidates=step.candidates,
             history=self._box.history,
+            memo=self._box.memo,
             say=self._say_early,
         )
         return await actions.run(call)
@@ -326,7 +327,7 @@ class _Run:
         assert self._models.word is not None and message.name is not None
         state, stage = self._box.state, self._stage
         values = dict(worded.values) if worded else {}
-        asked = Wording(message.name, values, state.id, state.channel, self._box.history)
+        asked = Wording(message.name, values, state.id, state.channel, self._box.history, self._box.memo)
         try:
             parts = await self._slowly("word", self._models.word(asked), self._by.deadlines.word)
         except SkillError as error:

@@ -131,8 +131,9 @@ class Generator(Protocol):
 class ActionCall:
     """A custom action's input. `key` is the same when the call is repeated after a crash: use it to do a thing once.
 
-    `state` is the folded conversation; `history` reads its facts, for those that need them all. `candidates` are slots
-    that were just filled and are to be validated. `say` sends a message while the action still runs.
+    `state` is the folded conversation; `history` reads its facts with seq above the one given, for those that need them
+    all; `memo` is a place to keep what was worked out from them, as long as the conversation is in memory. `candidates`
+    are slots that were just filled and are to be validated. `say` sends a message while the action still runs.
     """
 
     name: str
@@ -144,7 +145,8 @@ class ActionCall:
     now: float
     state: Conversation | None = None
     candidates: tuple[str, ...] = ()
-    history: Callable[[], Awaitable[Sequence[Recorded]]] | None = None
+    history: Callable[[int], Awaitable[Sequence[Recorded]]] | None = None
+    memo: dict[str, Any] = field(default_factory=dict)
     say: Callable[[Message], None] | None = None
 
 
@@ -159,13 +161,14 @@ class Worded:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A response that another system is asked to word; `values` add to the slots, `history` reads all facts."""
+    """A response that another system is asked to word; `values` add to the slots, the rest is as in `ActionCall`."""
 
     name: str
     values: Mapping[str, JsonValue]
     conversation: str
     channel: str
-    history: Callable[[], Awaitable[Sequence[Recorded]]]
+    history: Callable[[int], Awaitable[Sequence[Recorded]]]
+    memo: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,12 @@ them: it takes the unbroken run of `slot` events at the end.
 
 from __future__ import annotations
 
-import json
-from functools import cached_property
-
-from pydantic import JsonValue
+from functools import cached_property, partial
 
 from bot.core.program import Program
 from bot.core.protocols import ActionCall
 from bot.core.rasa.domain import rasa_domain
-from bot.core.rasa.tracker import rasa_tracker
+from bot.sdk.telling import Teller, Wire, as_json
 
 VERSION = "3.6.21"
 """The version of Rasa whose requests these are; servers compare it with their own and warn."""
@@ -33,52 +30,36 @@ class Calls:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self._teller = Teller(program)
 
     @cached_property
     def domain(self) -> bytes:
         """The domain as JSON."""
-        return _json(rasa_domain(self.program))
+        return as_json(rasa_domain(self.program))
 
-    async def tracker(self, call: ActionCall) -> dict[str, JsonValue]:
-        """The conversation with all its events; new slot values that are to be validated come last."""
-        history = await call.history() if call.history else ()
-        tracker: dict[str, JsonValue] = dict(rasa_tracker(call.conversation, history, self.program, include="ALL"))
-        if validates(call.name):
-            events = tracker["events"]
-            tracker["events"] = _with_candidates(events if isinstance(events, list) else [], call)
-        return tracker
+    async def tracker(self, call: ActionCall) -> bytes:
+        """The conversation with all its events as JSON; new slot values that are to be validated come last."""
+        change = partial(_with_candidates, call) if validates(call.name) else None
+        return await self._teller.tracker(call.conversation, call.history, call.memo, change)
 
     async def body(self, call: ActionCall, digest: str | None = None, domain: bool = True) -> bytes:
         """A request as JSON; with `digest`, the name under which the server may remember the domain."""
-        head = {
-            "next_action": call.name,
-            "sender_id": call.conversation,
-            "tracker": await self.tracker(call),
-            "version": VERSION,
-            **({"domain_digest": digest} if digest else {}),
-        }
-        text = _json(head)
-        return text[:-1] + b',"domain":' + self.domain + b"}" if domain else text
+        head = as_json({"next_action": call.name, "sender_id": call.conversation})
+        tail = as_json({"version": VERSION, **({"domain_digest": digest} if digest else {})})
+        whole = head[:-1] + b',"tracker":' + await self.tracker(call) + b"," + tail[1:]
+        return whole[:-1] + b',"domain":' + self.domain + b"}" if domain else whole
 
 
-def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _with_candidates(events: list[JsonValue], call: ActionCall) -> list[JsonValue]:
+def _with_candidates(call: ActionCall, events: list[Wire]) -> list[Wire]:
     """The events with the candidates, and no other slots, as the run of slot events at the end."""
     if call.name == GLOBAL_VALIDATION:
-        while events and _is_slot(events[-1]):
+        while events and events[-1]["event"] == "slot":
             events = events[:-1]
     else:
         form = call.name.removeprefix(FORM_VALIDATION)
         events = [*events, {"event": "action", "timestamp": call.now, "name": form}]
-    new: list[JsonValue] = [
+    new = [
         {"event": "slot", "timestamp": call.now, "name": name, "value": call.slots.get(name)}
         for name in call.candidates
     ]
     return [*events, *new]
-
-
-def _is_slot(event: JsonValue) -> bool:
-    return isinstance(event, dict) and event.get("event") == "slot"

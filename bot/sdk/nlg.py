@@ -11,9 +11,9 @@ from bot.core.messages import Part
 from bot.core.program import Program
 from bot.core.protocols import Wording
 from bot.core.rasa.facts import read_parts
-from bot.core.rasa.tracker import rasa_tracker
 from bot.project.endpoints import Endpoint
 from bot.sdk.link import Link
+from bot.sdk.telling import Teller, as_json
 
 SKILL = "nlg"
 
@@ -22,7 +22,7 @@ class NlgServer:
     """Asks a server for the words of responses."""
 
     def __init__(self, endpoint: Endpoint, program: Program) -> None:
-        self._link, self._program = Link(endpoint, "the NLG server"), program
+        self._link, self._teller = Link(endpoint, "the NLG server"), Teller(program)
 
     async def word(self, asked: Wording) -> tuple[Part, ...] | None:
         """What to say; None when the server has no words for it.
@@ -48,12 +48,7 @@ class NlgServer:
         await self._link.close()
 
     async def _request(self, asked: Wording) -> bytes:
-        history = await asked.history()
-        body = {
-            "response": asked.name,
-            "id": None,
-            "arguments": dict(asked.values),
-            "tracker": rasa_tracker(asked.conversation, history, self._program, include="ALL"),
-            "channel": {"name": asked.channel},
-        }
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        head = as_json({"response": asked.name, "id": None, "arguments": dict(asked.values)})
+        tracker = await self._teller.tracker(asked.conversation, asked.history, asked.memo)
+        tail = as_json({"channel": {"name": asked.channel}})
+        return head[:-1] + b',"tracker":' + tracker + b"," + tail[1:]

@@ -100,8 +100,8 @@ def history() -> list[ev.Recorded]:
 def call(name: str = "action_x", *candidates: str, **options: Any) -> ActionCall:
     """A call in that conversation."""
 
-    async def told() -> list[ev.Recorded]:
-        return history()
+    async def told(after: int) -> list[ev.Recorded]:
+        return history()[after:]
 
     slots = {"size": "large", "count": None, "price": None}
     given: dict[str, Any] = {"candidates": candidates, "history": told, **options}

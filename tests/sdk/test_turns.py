@@ -115,7 +115,7 @@ async def test_an_action_may_read_the_whole_conversation() -> None:
     class Reading(Actions):
         async def run(self, call: ActionCall) -> ActionResult:
             assert call.history is not None and call.state is not None
-            history = await call.history()
+            history = await call.history(0)
             seen.append([recorded.event.kind for recorded in history])
             assert call.state.seq == len(history)
             return ActionResult()
