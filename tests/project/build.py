@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
 
@@ -60,7 +61,7 @@ GOOD = {
 """A project without a fault or a warning."""
 
 
-def write(root: Path, files: dict[str, str | bytes | None]) -> Path:
+def write(root: Path, files: Mapping[str, str | bytes | None]) -> Path:
     """Write files below `root`; None leaves one out."""
     for name, content in files.items():
         if content is None:

@@ -62,7 +62,9 @@ MORE = {
 FILES = {name: dedent(str(text)) for name, text in {**RASA, **MORE}.items()}
 TREES = {name: parse_yaml(text, name).plain() for name, text in FILES.items()}
 names = st.sampled_from(sorted(FILES))
-values = scalars | st.sampled_from([[], {}, [None], [[]], {"a": None}, {"intent": []}, [{"greet": {}}], "..."])
+values: st.SearchStrategy[Any] = scalars | st.sampled_from(
+    [[], {}, [None], [[]], {"a": None}, {"intent": []}, [{"greet": {}}], "..."]
+)
 quick = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 long = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -110,10 +112,8 @@ def _replaced(tree: Any, draw: st.DrawFn) -> Any:
         return draw(values)
     key, value = draw(st.sampled_from(inner))
     if isinstance(tree, list):
-        changed = list(tree)
         times = draw(st.sampled_from([1, 1, 1, 0, 2]))
-        changed[key : key + 1] = [_replaced(value, draw)] * times
-        return changed
+        return [*tree[:key], *[_replaced(value, draw)] * times, *tree[key + 1 :]]
     changed = dict(tree)
     match draw(st.sampled_from(["inside", "inside", "inside", "gone", "renamed"])):
         case "gone":

@@ -108,7 +108,7 @@ RULES = """\
 def test_rules_have_gaps_where_anything_may_have_happened(tmp_path: Path) -> None:
     found = script(tmp_path, data__rules=RULES).program.script
     assert found is not None
-    rules = {}
+    rules: dict[str, list[list[StoryStep]]] = {}
     for rule in found.rules:
         rules.setdefault(rule.name, []).append(list(rule.steps))
     conditions = [SlotWas(name="city", any=True), SlotWas(name="day", value="today"), LoopIs(loop=None)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from bot.project.validate import Finding, validate
 from tests.project.build import GOOD, RASA, write
 
 
-def found(tmp_path: Path, files: dict[str, str | bytes | None]) -> list[str]:
+def found(tmp_path: Path, files: Mapping[str, str | bytes | None]) -> list[str]:
     return [f"{f.level} {f}" for f in validate(write(tmp_path, {**RASA, **files}))]
 
 
