@@ -13,6 +13,7 @@ import structlog
 from pydantic import JsonValue
 
 from bot.app import Bot, Wiring, open_bot
+from bot.rasa_operations import BotOperations
 from bot.server.app import build_app
 from bot.server.channels import find_channels, not_served
 from bot.server.routes import Services
@@ -61,7 +62,7 @@ async def _changed(store: SqlStore, channel: str, after: int) -> tuple[Sequence[
     """See `Setup.changed`. What nobody has touched for a week is not taken up again."""
     found: list[str] = []
     newest, before, oldest = after, None, time.time() - _RECENT
-    while page := await store.conversations(limit=500, before=before):
+    while page := await store.conversations(limit=50 if after else 500, before=before):
         newest = max(newest, page[0].position)
         for summary in page:
             if summary.position <= after or (not after and summary.updated_at < oldest):
@@ -96,4 +97,5 @@ def _services(bot: Bot) -> Services:
     def in_use() -> Mapping[str, JsonValue]:
         return {"bundle": bot.loaded.bundle.id, "program": bot.loaded.project.program.id}
 
-    return Services(gateway=bot.manager, checks={"store": store, "models": models}, parse=bot.parse, models=in_use)
+    operations = BotOperations(bot)
+    return Services(bot.manager, {"store": store, "models": models}, bot.parse, in_use, operations)

@@ -6,9 +6,10 @@ import asyncio
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import SecretStr
 
 from bot.cli.acting import Actions
 from bot.cli.moving import take_over
@@ -143,6 +144,14 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="bot.yml, else 5005")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     actions: Actions = None,
+    enable_api: Annotated[bool, typer.Option("--enable-api", help="Serve Rasa's whole HTTP API to operators.")] = False,
+    auth_token: Annotated[
+        str | None, typer.Option("--auth-token", "-t", envvar="AUTH_TOKEN", help="The operators' token.")
+    ] = None,
+    jwt_secret: Annotated[
+        str | None, typer.Option(envvar="JWT_SECRET", help="Key of JSON Web Tokens for Rasa's HTTP API.")
+    ] = None,
+    jwt_method: Annotated[str | None, typer.Option(envvar="JWT_METHOD", help="How they are signed: HS256, ...")] = None,
 ) -> None:
     """Serve all channels: the web page, REST, WebSocket."""
     from bot.server.run import run
@@ -150,7 +159,9 @@ def serve(
     from bot.telemetry import configure_logging
 
     configure_logging(log_level, json=not errors.is_terminal)
-    changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    given: dict[str, Any] = {"host": host, "port": port, "enable_api": enable_api or None, "jwt_method": jwt_method}
+    given |= {"token": auth_token and SecretStr(auth_token), "jwt_secret": jwt_secret and SecretStr(jwt_secret)}
+    changes = {name: value for name, value in given.items() if value is not None}
     run(
         serve_project(
             project_folder(directory), changes, lambda url: console.print(f"Listening on {url}", markup=False), actions
