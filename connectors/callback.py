@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ import structlog
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, web
 from pydantic import BaseModel
 
-from bot.core.errors import BotError, NotFound, Refused
+from bot.core.errors import BotError, Refused
 from bot.core.events import Delivered, Recorded, Replied
 from bot.core.protocols import Capabilities, Gateway
 from connectors.credentials import CallbackCredentials, checked
@@ -34,7 +35,12 @@ AT_ONCE = 16
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds before a message is sent again; doubled each time up to the longest."""
 LOOK_EVERY = 1.0
+_REMEMBERED = 5_000
 _log = structlog.get_logger("understudy.callback")
+
+
+class _Later(Exception):
+    """The bot stops; its next run goes on."""
 
 
 class Status(BaseModel):
@@ -58,6 +64,8 @@ class CallbackChannel:
         self._looker: asyncio.Task[None] | None = None
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._wanted: set[str] = set()
+        self._ledgers: OrderedDict[str, Ledger] = OrderedDict()
+        self._stopping = False
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._delivered = self._repeated = 0
 
@@ -81,7 +89,8 @@ class CallbackChannel:
         }
 
     async def drain(self) -> None:
-        """Let messages under way arrive; the rest goes out after the restart."""
+        """Let messages under way arrive; what is not taken at once goes out after the restart."""
+        self._stopping = True
         if self._workers:
             await asyncio.wait(self._workers.values(), timeout=max(0.0, self._limits.drain_seconds - 2))
 
@@ -147,8 +156,10 @@ class CallbackChannel:
             while conversation in self._wanted:
                 self._wanted.discard(conversation)
                 await self._deliver_all(conversation)
-        except NotFound:
-            _log.info("callback_conversation_erased")
+        except _Later:
+            pass
+        except BotError as error:  # erased, or damaged; the log of the store says more
+            _log.error("callback_given_up", reason=error.code)
         finally:
             del self._workers[conversation]
 
@@ -156,20 +167,27 @@ class CallbackChannel:
         """Send what is owed until every turn is over."""
         gateway = self._gateway
         assert gateway is not None
-        ledger = Ledger(self.name)
+        ledger = self._ledger(conversation)
         await self._patiently(lambda: read(gateway, conversation, ledger))
-        owed = list(ledger.owed.values())
-        for recorded in owed:
-            await self._deliver(recorded)
+        for recorded in list(ledger.owed.values()):
+            await self._deliver(recorded, ledger)
         if not ledger.open:
             return
         async for recorded in gateway.follow(conversation, ledger.seq):
             if ledger.take(recorded):
-                await self._deliver(recorded)
+                await self._deliver(recorded, ledger)
             if not ledger.open:
                 return
 
-    async def _deliver(self, recorded: Recorded) -> None:
+    def _ledger(self, conversation: str) -> Ledger:
+        """What we know of a conversation, so that its past is read once; forgets those used longest ago."""
+        ledger = self._ledgers.setdefault(conversation, Ledger(self.name))
+        self._ledgers.move_to_end(conversation)
+        if len(self._ledgers) > _REMEMBERED:
+            self._ledgers.popitem(last=False)
+        return ledger
+
+    async def _deliver(self, recorded: Recorded, ledger: Ledger) -> None:
         assert isinstance(recorded.event, Replied)
         gateway, conversation, message = self._gateway, recorded.conversation, recorded.event.message
         assert gateway is not None
@@ -178,12 +196,15 @@ class CallbackChannel:
             await self._post(shown.model_dump_json(exclude_none=True).encode(), key)
         fact = Delivered(message=message.id, channel=self.name)
         await self._patiently(lambda: gateway.record(conversation, fact))
+        ledger.owed.pop(message.id, None)
         self._delivered += 1
 
     async def _post(self, body: bytes, key: str) -> None:
         """Post a message until it is taken; waits longer each time."""
         wait, tried = self.first_wait, 0
         while (asked := await self._try(body, key)) is not None:
+            if self._stopping:
+                raise _Later
             tried += 1
             self._repeated += 1
             if tried in (1, 10) or tried % 100 == 0:

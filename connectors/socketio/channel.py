@@ -15,10 +15,12 @@ import contextlib
 import json
 import logging
 import secrets
+import traceback
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Annotated, Any
 
+import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
 from socketio.exceptions import ConnectionRefusedError as Unwelcome
@@ -39,9 +41,24 @@ PAYLOAD_BYTES = 1_000_000
 PING_SECONDS, PONG_SECONDS = 25, 20
 METADATA_CHARACTERS = 65_536
 _OTHERS = ("rest", "callback", "web")
-_quiet = logging.getLogger("understudy.socketio.library")
-_quiet.setLevel(logging.CRITICAL)
-_quiet.propagate = False
+_log = structlog.get_logger("understudy.socketio")
+
+
+class _OneLine(logging.Filter):
+    """What the library reports is mostly the fault of a client: a line says where, not what was sent."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{last.filename.rsplit('/', 1)[-1]}:{last.lineno}"
+            _log.warning("socketio_event_failed", kind=type(error).__name__, at=place)
+        return False
+
+
+_library = logging.getLogger("understudy.socketio.library")
+_library.setLevel(logging.ERROR)
+_library.addFilter(_OneLine())
 
 
 class SessionRequest(BaseModel):
@@ -110,6 +127,7 @@ class SocketIOChannel:
         self._clients: dict[str, Client] = {}
         self._arrived = Arrived()
         self._messages = Throttle(limits.messages_per_second, limits.messages_burst)
+        self._sessions = Throttle(limits.messages_per_second, limits.messages_burst)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._draining, self._resumed = False, 0
         self._server = self._serve()
@@ -123,8 +141,8 @@ class SocketIOChannel:
             max_http_buffer_size=PAYLOAD_BYTES,
             ping_interval=PING_SECONDS,
             ping_timeout=PONG_SECONDS,
-            logger=_quiet,
-            engineio_logger=_quiet,
+            logger=_library,
+            engineio_logger=_library,
             limits=self._limits,
         )
         handlers = {
@@ -228,6 +246,13 @@ class SocketIOChannel:
 
     async def _session_request(self, sid: str, *data: object) -> None:
         try:
+            self._sessions.take(sid, "requests for a session")
+            await self._begin(sid, data)
+        except BotError as error:
+            await self._refuse(sid, error)
+
+    async def _begin(self, sid: str, data: Sequence[object]) -> None:
+        try:
             asked = _read(SessionRequest, data)
         except InputError:
             asked = SessionRequest()
@@ -309,13 +334,17 @@ class SocketIOChannel:
         return not (isinstance(event, Started) and event.channel in _OTHERS)
 
     async def _join(self, sid: str, conversation: str, after: Place | None) -> None:
+        """Let a client listen.
+
+        Raises:
+            Overloaded: too many do.
+        """
         client = self._clients.get(sid)
         if client is None or self._gateway is None:
             return
         held = Counter(one.line.who.conversation for one in self._clients.values() if one.line)
         if held[conversation] >= self._limits.sockets_per_conversation:
-            await self._refuse(sid, Overloaded("too many connections of this session"))
-            return
+            raise Overloaded("too many connections of this session; close one")
         await self._leave(sid)
         who = Listener(conversation, sid, after, self.settings.session_persistence)
         client.line = Line(who, self._gateway, self._limits, self._arrived, client)
