@@ -57,7 +57,7 @@ def test(
     """Play the project's test conversations and Rasa's test stories, write reports; exit code 1 when one fails.
 
     Read are tests/ and test_*.yml: `test_cases:` are played as whole conversations; `stories:` are compared step by
-    step with what the bot understands and chooses. Write into results/ go report.html and the files `rasa test` writes.
+    step with what the bot understands and chooses. Reports go to results/: report.html and the files `rasa test` makes.
     """
     from bot.scenarios import read_scenarios
     from bot.testing.reading import read_stories

@@ -152,19 +152,22 @@ def _heard(node: Node) -> Line:
     except ProjectError as error:
         raise ProjectError(str(error), user.where if user else node.where) from None
     given = node.map.get("entities")
-    entities = marked.entities or tuple(_entity(item) for item in (given.items if given else ()))
+    entities = marked.entities or tuple(_entity(item, marked.text) for item in (given.items if given else ()))
     mentions = tuple(Mention(type=item.type, role=item.role, group=item.group, value=item.value) for item in entities)
     return Line(Heard(intent=name, text=marked.text or None, mentions=mentions), marked.text, entities)
 
 
-def _entity(node: Node) -> Entity:
-    """An entity of a step without words: its name, or `name: value` with a role and a group."""
+def _entity(node: Node, text: str) -> Entity:
+    """An entity that is not marked in the words: its name, or `name: value` with a role and a group."""
     entries = {key: value.plain() for key, value in node.map.items()} or {str(node.plain()): None}
     role, group = (_text(entries.pop(key, None)) for key in ("role", "group"))
     if len(entries) != 1:
         raise ProjectError(f"expected an entity as `name: value`, found {describe(node)}", node.where)
     ((name, value),) = entries.items()
-    return Entity(type=name, value=value, text=str(value or ""), start=0, end=0, role=role, group=group)
+    said = str(value or "")
+    start = max(text.find(said), 0)
+    end = start + len(said) if said in text else start
+    return Entity(type=name, value=value, text=said, start=start, end=end, role=role, group=group)
 
 
 def _did(node: Node) -> Iterator[Line]:

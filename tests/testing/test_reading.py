@@ -63,6 +63,12 @@ def test_entities_of_a_step_without_words(tmp_path: Path) -> None:
     ]
 
 
+def test_entities_listed_beside_the_words_are_found_in_them(tmp_path: Path) -> None:
+    (story,) = read(tmp_path, "- user: to John\n  intent: send\n  entities:\n  - person: John\n  - size: XL")
+    found = story.steps[0].line.entities
+    assert [(entity.start, entity.end) for entity in found] == [(3, 7), (0, 0)]
+
+
 def test_or_makes_a_story_of_each_way(tmp_path: Path) -> None:
     stories = read(tmp_path, "- or:\n  - intent: a\n  - intent: b\n- action: x\n- or: [{slot_was_set: [{s: 1}]}]")
     assert [story.steps[0].line.step for story in stories] == [Heard(intent="a"), Heard(intent="b")]
