@@ -228,7 +228,10 @@ class _Expansion:
 
 
 def _filled(slot: Slot, heard: Heard) -> SlotWas | None:
-    """What a message's entities make of a slot; only mappings that hold outside forms count."""
+    """What a message's entities make of a slot; only mappings that hold outside forms count.
+
+    An entity without a value is some text: to a categorical slot that is another value than its own, to a number none.
+    """
     values = [
         mention.value
         for mapping in slot.mappings
@@ -238,6 +241,10 @@ def _filled(slot: Slot, heard: Heard) -> SlotWas | None:
     ]
     if not values:
         return None
-    if values[-1] is None:
+    if values[-1] is not None:
+        return SlotWas(
+            name=slot.name, value=[v for v in values if v is not None] if slot.type == "list" else values[-1]
+        )
+    if slot.type in ("text", "list"):
         return SlotWas(name=slot.name, any=True)
-    return SlotWas(name=slot.name, value=[v for v in values if v is not None] if slot.type == "list" else values[-1])
+    return SlotWas(name=slot.name, value="") if slot.type == "categorical" else None

@@ -224,6 +224,20 @@ def test_entities_do_not_fill_slots_in_stories_when_the_domain_says_so(tmp_path:
     assert off and [type(step) for step in off.stories[0].steps] == [Heard, Did]
 
 
+@pytest.mark.parametrize(
+    ("kind", "filled"),
+    [("text", [SlotWas(name="x", any=True)]), ("categorical", [SlotWas(name="x", value="")]), ("float", [])],
+)
+def test_an_entity_without_a_value_is_some_text(tmp_path: Path, kind: str, filled: list[StoryStep]) -> None:
+    text = "stories:\n- story: a\n  steps:\n  - {intent: inform, entities: [day]}\n"
+    values = ", values: [a]" if kind == "categorical" else ""
+    slots = f"slots: {{x: {{type: {kind}{values}, mappings: [{{type: from_entity, entity: day}}]}}}}\n"
+    found = script(tmp_path, text, domain__more=slots).program.script
+    assert (
+        found and [step for step in found.stories[0].steps if isinstance(step, SlotWas) and step.name == "x"] == filled
+    )
+
+
 def test_a_list_slot_takes_all_entities_of_a_message(tmp_path: Path) -> None:
     text = "stories:\n- story: a\n  steps:\n  - {intent: inform, entities: [{city: Rome}, {city: Oslo}]}\n"
     slots = "slots: {all: {type: list, mappings: [{type: from_entity, entity: city}]}}\n"
