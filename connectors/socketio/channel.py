@@ -16,7 +16,6 @@ import json
 import logging
 import secrets
 import traceback
-from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -342,8 +341,9 @@ class SocketIOChannel:
         client = self._clients.get(sid)
         if client is None or self._gateway is None:
             return
-        held = Counter(one.line.who.conversation for one in self._clients.values() if one.line)
-        if held[conversation] >= self._limits.sockets_per_conversation:
+        others = [one.line for one in self._clients.values() if one.line and one is not client]
+        held = sum(line.who.conversation == conversation for line in others)
+        if held >= self._limits.sockets_per_conversation:
             raise Overloaded("too many connections of this session; close one")
         await self._leave(sid)
         who = Listener(conversation, sid, after, self.settings.session_persistence)

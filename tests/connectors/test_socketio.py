@@ -12,6 +12,7 @@ from typing import Any
 import jwt
 import pytest
 import socketio
+import structlog
 from aiohttp import ClientWebSocketResponse
 from pydantic import JsonValue
 
@@ -435,6 +436,40 @@ async def test_a_reader_that_takes_nothing_is_cut_off_and_keeps_its_place() -> N
         async with visitor() as ann:
             await ann.come(served, "s1")
             assert len(await ann.heard(40)) == 40
+
+
+async def test_a_server_that_stops_ends_the_turn_and_closes_only_the_transport(lasting: Live) -> None:
+    async with raw(lasting) as socket:
+        assert (await exchange(socket, "slow", 1)) == [{"text": "One moment."}]
+        await lasting.actions.begun.wait()
+        stopping = asyncio.create_task(lasting.runner.cleanup())
+        lasting.actions.go.set()
+        async with asyncio.timeout(5):
+            assert await socket.receive_str() == '42["bot_uttered",{"text":"Done."}]'
+            assert await socket.receive_str() == "1"
+            await stopping
+
+
+async def test_a_session_takes_so_many_clients_and_a_client_so_many_requests() -> None:
+    few = {"sockets_per_conversation": 1, "messages_burst": 3}
+    async with live(SocketIOChannel, credentials=LASTING, limits=few) as served, visitor() as one, visitor() as two:
+        await one.come(served, "s1")
+        await two.come(served, "s1")
+        await two.heard(1)
+        assert two.frames[0]["error"]["code"] == "overloaded"
+        for _ in range(3):
+            await one.emit("session_request", {"session_id": "s1"})
+        await one.heard(1)
+        assert one.frames[0]["error"]["code"] == "rate_limited"
+
+
+async def test_the_stream_of_the_library_is_told_in_a_line(lasting: Live) -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with raw(lasting) as socket:
+            await socket.send_str('42["secret words"')
+            await exchange(socket, "plain", 1)
+    faults = [line for line in lines if line["event"] == "socketio_event_failed"]
+    assert len(faults) == 1 and "secret" not in str(faults)
 
 
 def _message(words: str, conversation: str, channel: str = "socketio") -> Any:
