@@ -9,7 +9,8 @@
         - flow_started: order_status
         - bot_uttered: {utter_name: utter_ask_order_id}
 
-Every assertion is about the events of its own turn. `ASSERTIONS` lists them.
+Every assertion is about the events of its own turn. `ASSERTIONS` lists them. Rasa's shorter steps `utter`, `bot`,
+`slot_was_set` and `slot_was_not_set` count as assertions about the turn before them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -125,9 +126,41 @@ def _scenario(node: Node) -> Scenario:
     return Scenario(
         name=str(name.plain()),
         tags=tuple(str(tag.plain()) for tag in tags.items) if tags else (),
-        steps=tuple(_step(step) for step in steps.items),
+        steps=tuple(_steps(steps)),
         where=node.where,
     )
+
+
+def _steps(nodes: Node) -> list[ScenarioStep]:
+    found: list[ScenarioStep] = []
+    for node in nodes.items:
+        short = next((name for name in _SHORT if name in node.map), None)
+        if short is None or not found:
+            found.append(_step(node))
+        else:
+            found[-1] = replace(found[-1], assertions=(*found[-1].assertions, _short(short, node)))
+    return found
+
+
+def _short(name: str, node: Node) -> Assertion:
+    """A step of Rasa's that says what the turn before it did."""
+    value = node.map[name].plain()
+    if name == "utter":
+        return Assertion("bot_uttered", {"utter_name": value}, node.where)
+    if name == "bot":
+        return Assertion("bot_uttered", {"text_matches": f"^{re.escape(str(value).strip())}$"}, node.where)
+    items = value if isinstance(value, list) else [value]
+    return Assertion(name, [item for one in items for item in _slots_of(one)], node.where)
+
+
+def _slots_of(item: JsonValue) -> list[JsonValue]:
+    """Slots written as `name: value`, as what assertions take."""
+    if not isinstance(item, dict) or "name" in item:
+        return [item]
+    return [{"name": name, "value": value} for name, value in item.items()]
+
+
+_SHORT = ("utter", "bot", "slot_was_set", "slot_was_not_set")
 
 
 def _step(node: Node) -> ScenarioStep:
