@@ -5,14 +5,19 @@ Class probabilities mix two witnesses, calibrated together: a softmax regression
 second, smaller regression turns evidence about the fit (density of prototypes nearby, energy of the regression,
 agreement of the witnesses, share of known words) into `in_scope`, the probability that any intent fits at all.
 
+A text that is, word by word, one of the author's own examples has that example's intent: `Examples` knows them by a
+digest of their words. It says nothing about other texts, so quality is measured without it.
+
 Rules of the file: no training here (`training/recipes/intent.py` fits the numbers); stored in half precision and bytes,
 and computed from what is stored, so that a head gives the same numbers before and after saving.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import unicodedata
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +32,7 @@ from bot.core.errors import IntegrityError
 
 Floats = npt.NDArray[np.float32]
 WEIGHTS = "intent.safetensors"
+EXAMPLES = "examples.safetensors"
 CONFIG = "intent.json"
 FORMAT = 1
 
@@ -103,8 +109,37 @@ class IntentWeights:
     owners: npt.NDArray[np.int32]
 
 
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Texts with one known intent. `digests`: uint64 (texts,), ascending; `owners`: int32 (texts,), -1 for none."""
+
+    digests: npt.NDArray[np.uint64]
+    owners: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, texts: Sequence[str], owners: Sequence[int]) -> Examples:
+        """Of texts and the numbers of their intents. What has two different intents is left out."""
+        found: dict[int, int | None] = {}
+        for text, owner in zip(texts, owners, strict=True):
+            digest = digest_of(text)
+            found[digest] = owner if found.get(digest, owner) == owner else None
+        kept = sorted((digest, owner) for digest, owner in found.items() if owner is not None)
+        return cls(np.array([key for key, _ in kept], np.uint64), np.array([owner for _, owner in kept], np.int32))
+
+    def find(self, text: str) -> int | None:
+        """The number of the text's intent, -1 when it is known to have none; None when the text is not known."""
+        digest = np.uint64(digest_of(text))
+        place = int(np.searchsorted(self.digests, digest))
+        return int(self.owners[place]) if place < len(self.digests) and self.digests[place] == digest else None
+
+
+NO_EXAMPLES = Examples(np.zeros(0, np.uint64), np.zeros(0, np.int32))
+KNOWN = np.float32(0.99)
+"""The probability of a known example's intent."""
+
+
 class IntentHead:
-    """A fitted head. `run` may be called from any thread."""
+    """A fitted head. `run` may be called from any thread. `examples` may be set after fitting."""
 
     name = "intent"
 
@@ -114,6 +149,7 @@ class IntentHead:
         self.blend = blend
         self.encoder = encoder
         self.threshold = blend.threshold
+        self.examples = NO_EXAMPLES
         self._matrix = weights.matrix.astype(np.float32)
         self._words = weights.word_matrix
         self._rarity = weights.rarity.astype(np.float32)
@@ -133,7 +169,21 @@ class IntentHead:
         share = in_scope(evidence, self.blend)
         if not self.blend.wordless:
             share[[not has_words(text) for text in texts]] = 0
+        self._recognise(texts, probabilities, share)
         return IntentScores(probabilities, share)
+
+    def _recognise(self, texts: Sequence[str], probabilities: Floats, share: Floats) -> None:
+        """What is known of examples in place of what was computed."""
+        for row, text in enumerate(texts if len(self.examples.digests) else ()):
+            owner = self.examples.find(text)
+            if owner == -1:
+                share[row] = 0
+            elif owner is not None:
+                rest = 1 - probabilities[row, owner]
+                if rest > 1 - KNOWN:
+                    probabilities[row] *= (1 - KNOWN) / rest
+                    probabilities[row, owner] = KNOWN
+                share[row] = max(share[row], KNOWN)
 
     def witnesses(self, texts: Sequence[str], vectors: Floats) -> tuple[Floats, Floats, Floats]:
         """Logits (texts, intents), log probabilities by neighbours (texts, intents), evidence (texts, EVIDENCE)."""
@@ -178,6 +228,9 @@ class IntentHead:
             "threshold": self.blend.threshold,
             "wordless": self.blend.wordless,
         }
+        if len(self.examples.digests):
+            found = self.examples
+            save_file({"digests": found.digests, "owners": found.owners}, folder / EXAMPLES)
         (folder / CONFIG).write_text(json.dumps(config, ensure_ascii=False, indent=1), "utf-8")
 
     @classmethod
@@ -204,7 +257,11 @@ class IntentHead:
                 config["threshold"],
                 config["wordless"],
             )
-            return cls(config["intents"], weights, blend, config["encoder"])
+            head = cls(config["intents"], weights, blend, config["encoder"])
+            if (folder / EXAMPLES).exists():
+                tables = _read_tensors(folder / EXAMPLES)
+                head.examples = Examples(tables["digests"], tables["owners"])
+            return head
         except KeyError as error:
             raise IntegrityError(
                 str(folder), f"expected {error} in the intent head, found none; train again"
@@ -228,6 +285,13 @@ def hash_words(texts: Sequence[str]) -> Words:
         counts.extend(seen.values())
         starts.append(len(buckets))
     return Words(np.array(starts, np.int64), np.array(buckets, np.int64), np.array(counts, np.float32))
+
+
+def digest_of(text: str) -> int:
+    """64 bits of the text's words, without regard to case and punctuation; of the text itself if it has none."""
+    plain = unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]).casefold()
+    words = " ".join(_WORD.findall(plain)) or plain.strip()
+    return int.from_bytes(hashlib.sha256(words.encode("utf-8", "replace")).digest()[:8], "big")
 
 
 def has_words(text: str) -> bool:

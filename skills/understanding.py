@@ -102,7 +102,7 @@ class Understander:
                 language=language,
                 supported=language in self.language.languages,
                 intents=ranking,
-                in_scope=0.0 if is_gibberish(text, encoding.offsets) else in_scope,
+                in_scope=0.0 if self._is_noise(text, encoding) else in_scope,
                 threshold=self._threshold,
                 entities=spans,
                 bundle=self.bundle,
@@ -112,6 +112,11 @@ class Understander:
                 texts, self.language.run(texts), rankings, entities, encodings, strict=True
             )
         ]
+
+    def _is_noise(self, text: str, encoding: Encoding) -> bool:
+        """Whether somebody hit keys at random; what an author gave as an example is meant, however it looks."""
+        known = self.intent is not None and self.intent.examples.find(text) is not None
+        return not known and is_gibberish(text, encoding.offsets)
 
     def _intents(
         self, texts: Sequence[str], vectors: npt.NDArray[np.float32]

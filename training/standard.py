@@ -11,10 +11,11 @@ from pydantic import JsonValue, TypeAdapter
 
 from skills.encoder import Encoder, EncoderSettings, EncoderSource
 from skills.entities import EntityExtractor, EntityRules, Locality
+from skills.intent import NO_EXAMPLES, Examples, IntentHead
 from skills.ranking import ActionRanking
-from skills.understanding import Understander
+from skills.understanding import INTENT, Understander
 from training.evaluate import ranking_report
-from training.examples import IntentExample, SlotExample
+from training.examples import OOS, IntentExample, SlotExample
 from training.progress import Progress
 from training.ranking_rows import RankingData
 from training.recipes.entities import EntityOptions, fit_entities, slot_kinds
@@ -56,7 +57,20 @@ class StandardWorkshop:
         return Made("attention", saved.actions, asdict(chosen), report)
 
     def load(self, folder: Path) -> Understander:
+        """See `Workshop`. Known examples are left out: rows that are held out now may be known to an older bundle."""
+        found = Understander.load(folder, self.encoder)
+        if found.intent is not None:
+            found.intent.examples = NO_EXAMPLES
+        return found
+
+    def finish(self, folder: Path, examples: Sequence[IntentExample]) -> Understander:
         """See `Workshop`."""
+        if examples:
+            head = IntentHead.load(folder / INTENT)
+            numbers = {intent: number for number, intent in enumerate(head.intents)} | {OOS: -1}
+            known = [row for row in examples if row.intent in numbers]
+            head.examples = Examples.of([row.text for row in known], [numbers[row.intent] for row in known])
+            head.save(folder / INTENT)
         return Understander.load(folder, self.encoder)
 
     def reproduce(self, folder: Path, texts: Sequence[str], expected: Sequence[Prediction]) -> Integrity:

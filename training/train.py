@@ -3,7 +3,8 @@
 Read top to bottom: gather rows, hold some out, fit the heads on the rest, write them, load what was written, measure
 that on the held-out rows, measure the current bundle on the same rows, have a fresh process reproduce the predictions,
 judge, seal the bundle, and move the pointer if the verdict allows it. What was measured is what is shipped: held-out
-rows are never trained on, also not "once more on everything" at the end.
+rows are never trained on, also not "once more on everything" at the end. Only a table of the examples is added, by
+which a bot knows its author's own words when it hears them.
 """
 
 from __future__ import annotations
@@ -144,8 +145,10 @@ class _Run:
         new = self._measure(candidate, self._labels(made), part(self.progress, 0.7, 0.85))
         old = self._measure_current()
         self.progress(0.95, "checking in a fresh process")
+        intents = self.data.intents
+        shipped = self.workshop.finish(stage, (*intents.train, *intents.held_out) if "intent" in made else ())
         texts = self._probes()
-        integrity = self.workshop.reproduce(stage, texts, predictions(candidate, texts))
+        integrity = self.workshop.reproduce(stage, texts, predictions(shipped, texts))
         comparisons = [self._compare(skill, new, old) for skill in made if skill in new.measured]
         self.verdict = judge(comparisons, integrity, self.current_id)
         self.reports = {**new.reports, **{skill: item.report for skill, item in made.items() if item.report}}

@@ -63,7 +63,11 @@ class Workshop(Protocol):
         ...
 
     def load(self, folder: Path) -> Understander:
-        """Open the skills in a bundle's folder."""
+        """Open the skills in a bundle's folder, to be measured."""
+        ...
+
+    def finish(self, folder: Path, examples: Sequence[IntentExample]) -> Understander:
+        """Add what needs no measuring, the examples themselves, to the intents that were made; open it as it serves."""
         ...
 
     def reproduce(self, folder: Path, texts: Sequence[str], expected: Sequence[Prediction]) -> Integrity:

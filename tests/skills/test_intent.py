@@ -12,7 +12,7 @@ import pytest
 
 from bot.core.errors import InputError, IntegrityError
 from skills.encoder import Encoder
-from skills.intent import BUCKETS, IntentHead, hash_words
+from skills.intent import BUCKETS, Examples, IntentHead, hash_words
 from tests.skills.shop_rows import EXAMPLES, ROWS
 from training.examples import OOS, IntentExample
 from training.recipes.intent import IntentOptions, fit_intent
@@ -150,3 +150,41 @@ def test_word_features_see_numbers_by_length_and_chinese_by_character() -> None:
     assert len(chinese) == 7
     assert nothing == []
     assert max(first + chinese) < BUCKETS
+
+
+def known(head: IntentHead, *rows: tuple[str, str]) -> IntentHead:
+    """The same head, which knows some examples."""
+    again = IntentHead(head.intents, head.weights, head.blend, head.encoder)
+    numbers = {intent: n for n, intent in enumerate(head.intents)} | {OOS: -1}
+    again.examples = Examples.of([text for text, _ in rows], [numbers[intent] for _, intent in rows])
+    return again
+
+
+def test_an_example_has_its_intent_whatever_the_scores_say(head: IntentHead, encoder: Encoder) -> None:
+    odd = known(head, ("sing a song about penguins", "refund"), ("Hello!", OOS))
+    vectors = encoder.vectors(["Sing a song  about PENGUINS!", "hello"])
+    scores = odd.run(["Sing a song  about PENGUINS!", "hello"], vectors)
+    assert head.intents[scores.probabilities[0].argmax()] == "refund"
+    assert scores.probabilities[0].max() == pytest.approx(0.99)
+    assert scores.probabilities[0].sum() == pytest.approx(1)
+    assert scores.in_scope[0] > 0.9
+    assert scores.in_scope[1] == 0
+
+
+def test_examples_say_nothing_about_other_texts(head: IntentHead, encoder: Encoder) -> None:
+    odd, vectors = known(head, ("sing a song about penguins", "refund")), encoder.vectors(list(ASKED))
+    assert np.array_equal(odd.run(list(ASKED), vectors).in_scope, head.run(list(ASKED), vectors).in_scope)
+
+
+def test_texts_with_two_intents_are_not_known() -> None:
+    examples = Examples.of(["yes thanks", "Yes, thanks!", "no", "no", "!!", ":-)"], [0, 1, 2, 2, 3, 4])
+    assert [examples.find(text) for text in ("yes thanks", "No.", "!!", ":-)", "maybe")] == [None, 2, 3, 4, None]
+
+
+def test_examples_are_saved_as_digests_only(head: IntentHead, encoder: Encoder, tmp_path: Path) -> None:
+    odd = known(head, ("sing a song about penguins", "refund"))
+    odd.save(tmp_path)
+    assert all(b"penguins" not in path.read_bytes() for path in tmp_path.iterdir())
+    vectors = encoder.vectors(["sing a song about penguins"])
+    again = IntentHead.load(tmp_path).run(["sing a song about penguins"], vectors)
+    assert head.intents[again.probabilities[0].argmax()] == "refund"

@@ -11,7 +11,7 @@ from bot.core.errors import IntegrityError
 from bot.core.program import Behaviour, Program
 from bot.core.protocols import Utterance
 from skills.encoder import Encoder
-from skills.intent import IntentHead
+from skills.intent import Examples, IntentHead
 from skills.understanding import MAX_CHARACTERS, RANKING, Understander
 
 
@@ -67,6 +67,22 @@ def test_nothing_gives_nothing(understander: Understander) -> None:
 def test_texts_without_words_fit_no_intent(understander: Understander, text: str) -> None:
     (found,) = understander.run([Utterance(text)])
     assert found.in_scope < found.threshold
+
+
+def test_an_example_is_meant_even_if_it_looks_like_noise(head: IntentHead, encoder: Encoder, tmp_path: Path) -> None:
+    noise = "hdjejene qwrtzp"
+    plain = Understander.load(_with(head, tmp_path / "plain"), encoder)
+    known = Understander.load(_with(head, tmp_path / "known", noise), encoder)
+    assert plain.run([Utterance(noise)])[0].in_scope == 0
+    assert known.run([Utterance(noise)])[0].in_scope > 0.9
+
+
+def _with(head: IntentHead, folder: Path, *examples: str) -> Path:
+    """A bundle of the head, which knows the examples as its first intent's."""
+    again = IntentHead(head.intents, head.weights, head.blend, head.encoder)
+    again.examples = Examples.of(examples, [0] * len(examples))
+    again.save(folder / "intent")
+    return folder
 
 
 def test_an_enormous_text_is_read_at_its_beginning(understander: Understander) -> None:
