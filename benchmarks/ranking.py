@@ -170,9 +170,8 @@ def star(encoder: Encoder) -> Iterator[dict[str, object]]:
     """Recorded talks, texts only."""
     train, dev = (list(_star(DATA / f"dialogues/star.{part}")) for part in ("train.jsonl.gz", "dev.jsonl"))
     episodes = tuple(Episode(cells, number) for number, cells in enumerate(train))
-    options = RankingOptions(most=40_000, steps=6000, rehearsal=1, folds=2)
     started = time.process_time()
-    model = fit_ranking(RankingData(episodes, (), {}), encoder, options).model
+    model = fit_ranking(RankingData(episodes, (), {}), encoder).model
     seconds = time.process_time() - started
     rows = [cells[: end + 1] for cells in dev for end, cell in enumerate(cells) if cell.action != LISTEN]
     asked = [

@@ -45,6 +45,8 @@ _NONSENSE = (
 _WORDED, _UNNAMED, _STRANGE, _EXTRA = 0.65, 0.1, 0.06, 0.05
 """How often a message has a text, has a text but no intent, is made strange; how often an entity or slot is added."""
 _PER_INTENT = 12
+_MANY = 2000
+"""Places in stories from which on a small network is too small."""
 _PULL = 4.0
 """How many stories' worth the temperature 1 counts."""
 
@@ -67,6 +69,8 @@ class RankingOptions:
     decay: float = 0.02
     dropout: float = 0.15
     folds: int = 5
+    width: int = 32
+    hidden: int = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,7 @@ def fit_ranking(
     Raises:
         InputError: there are no stories.
     """
-    options = options or RankingOptions()
+    options = _grown(options or RankingOptions(), data)
     if not data.stories:
         raise InputError("the ranking needs at least one story; write some below `stories:` in data/*.yml")
     progress(0.0, "drawing paths")
@@ -223,6 +227,23 @@ def fit_ranking(
         model = _fit(pool, frozenset(), temperature, options)
     progress(1.0, "fitting")
     return FittedRanking(model, unseen)
+
+
+def _grown(options: RankingOptions, data: RankingData) -> RankingOptions:
+    """Options for many stories: a network twice as wide, and more to see for it. See docs/benchmarks/ranking.md."""
+    places = sum(len(story.cells) for story in data.stories) + len(data.logged)
+    if places < _MANY:
+        return options
+    return replace(
+        options,
+        width=2 * options.width,
+        hidden=2 * options.hidden,
+        rate=options.rate * 2 / 3,
+        steps=max(options.steps, min(places // 6, 6000)),
+        rehearsal=max(options.rehearsal, min(places // 10, 1000)),
+        most=max(options.most, min(2 * places, 40_000)),
+        folds=min(options.folds, 3),
+    )
 
 
 def _pool(data: RankingData, speller: _Speller, encoder: TextVectors, options: RankingOptions) -> _Pool:
@@ -245,7 +266,8 @@ def _fit(pool: _Pool, without: frozenset[int], temperature: float, options: Rank
     speller, random = pool.speller, np.random.default_rng(options.seed)
     rows = np.array([n for n, made in enumerate(pool.groups) if not made & without])
     names = np.bincount(pool.rows.windows.features[rows].ravel(), minlength=len(speller.vocabulary) + 1)
-    network = Parameters(Sizes(len(speller.vocabulary), len(speller.actions), pool.vectors.shape[1]), random)
+    counts = len(speller.vocabulary), len(speller.actions), pool.vectors.shape[1]
+    network = Parameters(Sizes(*counts, options.width, options.hidden), random)
     network.weights.features[names == 0] = 0
     network.weights.features[0] = 0
     for step in range(options.steps):
