@@ -18,7 +18,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from bot.bundles import BundleStore
@@ -33,7 +33,9 @@ KEPT = "trained"
 _STATE = ".bot"
 _CONFIG = ("recipe", "assistant_id", "language", "pipeline", "policies", "importers")
 _DATA = ("nlu", "stories", "rules", "flows")
-_OWN = ("endpoints.yml", "credentials.yml", "actions.py", "actions")
+_OWN = ("endpoints.yml", "actions.py", "actions")
+_SECRET = ("endpoints.yml", "bot.yml")
+"""What may hold secrets, and is not handed out."""
 _COMMAND = "from bot.cli.main import main; main()"
 
 
@@ -101,7 +103,8 @@ class Trainer:
         """The served project's bot.yml, but for where it keeps its things."""
         path = self._root / "bot.yml"
         found = parse_yaml(path.read_text("utf-8"), path.name).plain() if path.exists() else {}
-        kept = {key: value for key, value in found.items() if key != "store"} if isinstance(found, dict) else {}
+        own = ("store", "server")
+        kept = {key: value for key, value in found.items() if key not in own} if isinstance(found, dict) else {}
         return {**kept, "state": _STATE, "knowledge": []}
 
 
@@ -158,7 +161,7 @@ def _last(text: bytes) -> str:
 def _pack(folder: Path, name: str) -> bytes:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz", compresslevel=1) as archive:
-        archive.add(folder, arcname=name)
+        archive.add(folder, arcname=name, filter=lambda item: None if PurePath(item.name).name in _SECRET else item)
     return content.getvalue()
 
 

@@ -186,7 +186,9 @@ def _apply(state: Conversation, recorded: ev.Recorded) -> Conversation:
         case "received":
             return _receive(
                 state,
-                Turn(recorded.turn, event.key, event.message, event.message.text, event.metadata, payloads=event.payloads),
+                Turn(
+                    recorded.turn, event.key, event.message, event.message.text, event.metadata, payloads=event.payloads
+                ),
                 recorded.at - state.at,
             )
         case "settled":
@@ -254,14 +256,14 @@ def _receive(state: Conversation, turn: Turn, idle: float) -> Conversation:
     if state.current is not None:
         return state._replace(waiting=(*state.waiting, turn))
     if state.track.begun:
-        state = state._replace(track=received(state.track, idle))
+        state = state._replace(track=received(state.track, state.slots, idle))
     return _remember(state._replace(current=turn), "user", turn.text)
 
 
 def _settle(state: Conversation) -> Conversation:
     if state.track.begun:
         track = settled(state.track, state.slots)
-        state = state._replace(track=received(track, 0.0) if state.waiting else track)
+        state = state._replace(track=received(track, state.slots, 0.0) if state.waiting else track)
     if not state.waiting:
         return state._replace(current=None)
     turn, *rest = state.waiting

@@ -92,8 +92,10 @@ class Track(NamedTuple):
     earlier: tuple[tuple[Track, Slots], ...] = ()
 
 
-def received(track: Track, idle: float) -> Track:
-    """A message came after `idle` seconds, and its turn begins."""
+def received(track: Track, slots: Slots, idle: float) -> Track:
+    """A message came after `idle` seconds, and its turn begins; whatever was done by hand before, it was waited for."""
+    if track.action not in (None, LISTEN):
+        track = _push(track, _here(track, slots))._replace(action=LISTEN)
     return track._replace(idle=idle, heard=False, closed=False, pending=None, rejected=None)
 
 

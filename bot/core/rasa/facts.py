@@ -326,8 +326,12 @@ class _Writer:
                 self.other(fact)
 
     def predicted(self, fact: ev.Predicted, event: Mapping[str, Any]) -> None:
+        by_hand = self.state.track.begun and self.state.track.action != LISTEN
         if fact.action != LISTEN:
             self.add(fact)
+        elif self.state.current is None and by_hand:
+            self.add(fact)
+            self.add(ev.ActionRan(action=LISTEN, key=KEY))
         elif self.state.current is None:
             self.add(ev.Foreign(name="action", data={key: value for key, value in event.items() if key != "event"}))
         else:

@@ -114,6 +114,15 @@ def test_what_was_imported_has_the_state_of_a_live_conversation() -> None:
         "replied", "replied", "unanswered"]  # fmt: skip
 
 
+def test_what_is_done_by_hand_is_part_of_the_story_and_the_next_message_is_waited_for() -> None:
+    by_hand = action("utter_by_hand", 5.0, None, None)
+    said = user("yes", 6.0, "affirm")
+    for log in ([*LOG[:9], by_hand, said], [*LOG[:9], by_hand, action("action_listen", 5.5, None, None), said]):
+        states = fold("c", records(log, NEW, 1.0)).track.states
+        assert [state.action for state in states[-2:]] == ["action_listen", "utter_by_hand"]
+        assert back(log) == log
+
+
 def test_turns_that_rasa_did_not_close_are_closed_and_told_as_they_were() -> None:
     log = [user("a", 1.0, "greet"), bot("b", 1.5), user("c", 2.0, "greet"), action("utter_x", 2.5),
            event("session_started", 3.0), user("d", 4.0, "greet")]  # fmt: skip
