@@ -53,12 +53,12 @@ def _channels(bot: Bot, settings: ServerSettings) -> Sequence[HttpChannel]:
         _log.warning(warning)
 
     async def changed(channel: str, after: int) -> tuple[Sequence[str], int]:
-        return await _changed(bot.store, channel, after)
+        return await changed_since(bot.store, channel, after)
 
     return find_channels(settings.limits, credentials, {name: one.payloads for name, one in chosen}, changed)
 
 
-async def _changed(store: SqlStore, channel: str, after: int) -> tuple[Sequence[str], int]:
+async def changed_since(store: SqlStore, channel: str, after: int) -> tuple[Sequence[str], int]:
     """See `Setup.changed`. What nobody has touched for a week is not taken up again."""
     found: list[str] = []
     newest, before, oldest = after, None, time.time() - _RECENT

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import asyncio
+import re
+import time
+from pathlib import Path
 
 import pytest
 from pydantic import JsonValue
 
 from bot.core.errors import SettingsError
+from bot.core.events import Recorded, Started
 from bot.server.channels import find_channels, not_served
+from bot.serving import changed_since
+from bot.store import SqlStore
 from connectors.limits import Limits
 
 Given = dict[str, dict[str, JsonValue]]
@@ -44,10 +49,26 @@ def test_incomplete_credentials_stop_the_start_and_say_where() -> None:
 
 
 def test_what_is_not_configured_is_not_imported() -> None:
-    code = (
-        "import sys; from bot.server.app import find_channels; from connectors.limits import Limits; "
-        "find_channels(Limits()); "
-        "print([m for m in ('socketio', 'engineio') if m in sys.modules])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    root = Path(__file__).parents[2]
+    files = [path for package in ("bot", "connectors") for path in (root / package).rglob("*.py")]
+    naming = {path.parent for path in files if re.search(r"^\s*(from|import) (socketio|engineio)\b", path.read_text())}
+    naming |= {path.parent for path in files if "from connectors.socketio" in path.read_text()}
+    assert naming == {root / "connectors" / "socketio"}
+
+
+async def test_a_channel_is_told_which_of_its_recent_conversations_have_changed(tmp_path: Path) -> None:
+    now, week = time.time(), 7 * 86_400
+
+    async def begin(conversation: str, channel: str, at: float) -> None:
+        event = Started(channel=channel, sender=conversation)
+        await store.append(conversation, 0, [Recorded(conversation=conversation, seq=1, turn=0, at=at, event=event)])
+
+    async with SqlStore(tmp_path / "log.db") as store:
+        assert await changed_since(store, "callback", 0) == ([], 0)
+        await begin("old", "callback", now - 2 * week)
+        await asyncio.gather(*(begin(f"c{number}", "callback" if number % 2 else "rest", now) for number in range(120)))
+        found, position = await changed_since(store, "callback", 0)
+        assert sorted(found) == sorted(f"c{number}" for number in range(1, 120, 2))
+        assert await changed_since(store, "callback", position) == ([], position)
+        await begin("new", "callback", now)
+        assert await changed_since(store, "callback", position) == (["new"], position + 1)
