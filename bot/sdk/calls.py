@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from bot.core.program import Program
 from bot.core.protocols import ActionCall
 from bot.core.rasa.domain import rasa_domain
-from bot.sdk.telling import Teller, Wire, as_json
+from bot.sdk.telling import Teller, Tracker, Wire, as_json
 
 VERSION = "3.6.21"
 """The version of Rasa whose requests these are; servers compare it with their own and warn."""
@@ -37,17 +37,18 @@ class Calls:
         """The domain as JSON."""
         return as_json(rasa_domain(self.program))
 
-    async def tracker(self, call: ActionCall) -> bytes:
-        """The conversation with all its events as JSON; new slot values that are to be validated come last."""
-        change = partial(_with_candidates, call) if validates(call.name) else None
-        return await self._teller.tracker(call.conversation, call.history, call.memo, change)
-
     async def body(self, call: ActionCall, digest: str | None = None, domain: bool = True) -> bytes:
         """A request as JSON; with `digest`, the name under which the server may remember the domain."""
         head = as_json({"next_action": call.name, "sender_id": call.conversation})
         tail = as_json({"version": VERSION, **({"domain_digest": digest} if digest else {})})
-        whole = head[:-1] + b',"tracker":' + await self.tracker(call) + b"," + tail[1:]
+        whole = head[:-1] + b',"tracker":' + (await tracker_of(call, self._teller)).json() + b"," + tail[1:]
         return whole[:-1] + b',"domain":' + self.domain + b"}" if domain else whole
+
+
+async def tracker_of(call: ActionCall, teller: Teller) -> Tracker:
+    """The conversation with all its events; new slot values that are to be validated come last."""
+    change = partial(_with_candidates, call) if validates(call.name) else None
+    return await teller.tracker(call.conversation, call.history, call.memo, change)
 
 
 def _with_candidates(call: ActionCall, events: list[Wire]) -> list[Wire]:

@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -23,11 +24,13 @@ from bot.core.errors import ProjectError, Rejected, SkillError
 from bot.core.messages import Message
 from bot.core.program import Program
 from bot.core.protocols import ActionCall, ActionResult
+from bot.core.rasa.domain import rasa_domain
 from bot.project.endpoints import Endpoint
 from bot.sdk.answers import Reader, whole
-from bot.sdk.calls import Calls, validates
+from bot.sdk.calls import VERSION, tracker_of, validates
 from bot.sdk.chunks import Chunks
 from bot.sdk.link import basic
+from bot.sdk.telling import Teller, Wire
 from bot.sdk.wire import SERVICE, message
 
 _log = logging.getLogger(__name__)
@@ -47,7 +50,8 @@ class GrpcActions:
     """An `ActionServer` behind a `grpc://` or `grpcs://` address. It is taken to know every action of the domain."""
 
     def __init__(self, endpoint: Endpoint, program: Program) -> None:
-        self._endpoint, self._program, self._calls = endpoint, program, Calls(program)
+        self._endpoint, self._program = endpoint, program
+        self._teller = Teller(program, _events)
         self._address = urlsplit(endpoint.url).netloc.rpartition("@")[2]
         self._tls = _credentials(endpoint)
         self._metadata = _metadata(endpoint)
@@ -90,8 +94,7 @@ class GrpcActions:
             return await self._asked(call, digest, domain=True)
 
     async def _asked(self, call: ActionCall, digest: str | None, domain: bool) -> ActionResult:
-        body = await self._calls.body(call, digest, domain)
-        request = ParseDict(_typed(json.loads(body)), message("WebhookRequest")(), ignore_unknown_fields=True)
+        request = await self._request(call, digest) + (self._domain if domain else b"")
         try:
             if self._streams:
                 return await self._stream(request, call)
@@ -99,14 +102,36 @@ class GrpcActions:
             self._streams = False
         return await self._once(request, call)
 
-    async def _once(self, request: Any, call: ActionCall) -> ActionResult:
+    async def _request(self, call: ActionCall, digest: str | None) -> bytes:
+        """A request without the domain. Messages of the same type put one behind the other are one message."""
+        tracker = await tracker_of(call, self._teller)
+        loop = {key: value for key, value in tracker.state["active_loop"].items() if value is not None}
+        tracker.state["active_loop"] = [{"key": key, "value": _as_text(value)} for key, value in loop.items()]
+        head = {
+            "next_action": call.name,
+            "sender_id": call.conversation,
+            "tracker": tracker.state,
+            "version": VERSION,
+            **({"domain_digest": digest} if digest else {}),
+        }
+        return _packed(head) + b"".join(tracker.events)
+
+    @cached_property
+    def _domain(self) -> bytes:
+        """The domain as a part of a request: lists of names or objects are tagged."""
+        domain = rasa_domain(self._program)
+        for key in ("intents", "entities", "actions"):
+            domain[key] = [_tagged(item) for item in domain.get(key) or ()]
+        return _packed({"domain": domain})
+
+    async def _once(self, request: bytes, call: ActionCall) -> ActionResult:
         try:
             answer = await self._method("Webhook", "WebhookResponse")(request, metadata=self._sent(call))
         except grpc.aio.AioRpcError as error:
             raise self._fault(error, call) from error
         return Reader(call.name, self._program).result(_plain(answer))
 
-    async def _stream(self, request: Any, call: ActionCall) -> ActionResult:
+    async def _stream(self, request: bytes, call: ActionCall) -> ActionResult:
         stream = self._method("WebhookStream", "WebhookStreamEvent", many=True)(request, metadata=self._sent(call))
         told: asyncio.Queue[Any] = asyncio.Queue()
         pump = asyncio.create_task(_pump(stream, told))
@@ -128,7 +153,7 @@ class GrpcActions:
             if response:
                 ack = message("StreamChunkAck")(response_id=response)
                 told = self._method("AckStreamChunks", "google.protobuf.Empty")
-                await told(ack, metadata=self._metadata, timeout=FINISH)
+                await told(ack.SerializeToString(), metadata=self._metadata, timeout=FINISH)
                 await asyncio.wait([pump], timeout=FINISH)
         except grpc.aio.AioRpcError as error:
             _log.info("the action server was not told of the interruption: %s", error.code())
@@ -153,7 +178,6 @@ class GrpcActions:
         make = self._channel.unary_stream if many else self._channel.unary_unary
         return make(
             SERVICE + name,
-            request_serializer=lambda request: request.SerializeToString(),
             response_deserializer=message(answer).FromString,
         )
 
@@ -242,18 +266,15 @@ def _details(error: grpc.aio.AioRpcError) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _typed(body: dict[str, Any]) -> dict[str, Any]:
-    """A request as the service's messages have it: lists of names or objects are tagged, maps hold texts only."""
-    tracker = body["tracker"]
-    loop = tracker.get("active_loop") or {}
-    tracker["active_loop"] = [
-        {"key": key, "value": _as_text(value)} for key, value in loop.items() if value is not None
-    ]
-    domain = body.get("domain")
-    if domain is not None:
-        for key in ("intents", "entities", "actions"):
-            domain[key] = [_tagged(item) for item in domain.get(key) or ()]
-    return body
+def _packed(body: dict[str, Any]) -> bytes:
+    """A part of a request, as bytes; keys that the service does not know are left out."""
+    made = ParseDict(body, message("WebhookRequest")(), ignore_unknown_fields=True)
+    found: bytes = made.SerializeToString()
+    return found
+
+
+def _events(events: list[Wire]) -> bytes:
+    return _packed({"tracker": {"events": events}})
 
 
 def _as_text(value: object) -> str:

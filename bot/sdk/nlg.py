@@ -51,4 +51,4 @@ class NlgServer:
         head = as_json({"response": asked.name, "id": None, "arguments": dict(asked.values)})
         tracker = await self._teller.tracker(asked.conversation, asked.history, asked.memo)
         tail = as_json({"channel": {"name": asked.channel}})
-        return head[:-1] + b',"tracker":' + tracker + b"," + tail[1:]
+        return head[:-1] + b',"tracker":' + tracker.json() + b"," + tail[1:]

@@ -1,7 +1,8 @@
 """Conversations as Rasa trackers, told turn by turn: what is settled does not change, so it is told once.
 
 A server is sent all events of a conversation with every call. The events of settled turns are kept, as values and as
-JSON, in the conversation's own memo, which is emptied when the conversation is erased; all memos together are bounded.
+they are sent, in the conversation's own memo, which is emptied when the conversation is erased; all memos together are
+bounded.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from bot.core.program import Program
 from bot.core.rasa.tracker import rasa_events, tracker_of
 
 BUDGET = 8 << 20
-"""Bytes of JSON that all memos may hold; as values they take some five times as much."""
-_KEY = "rasa"
+"""Bytes that all memos may hold as they are sent; as values they take some five times as much."""
 Wire = dict[str, Any]
+Encode = Callable[[list[Wire]], bytes]
 History = Callable[[int], Awaitable[Sequence[ev.Recorded]]]
 Change = Callable[[list[Wire]], list[Wire]]
 
@@ -32,37 +33,59 @@ class Told:
     seq: int = 0
     model: str = ""
     events: list[Wire] = field(default_factory=list)
-    texts: list[bytes] = field(default_factory=list)
+    pieces: list[bytes] = field(default_factory=list)
 
     @property
     def size(self) -> int:
-        """Bytes of JSON."""
-        return sum(map(len, self.texts))
+        """Bytes as they are sent."""
+        return sum(map(len, self.pieces))
+
+
+@dataclass(frozen=True)
+class Tracker:
+    """A tracker without its events, and these as they are sent, in pieces."""
+
+    state: Wire
+    events: list[bytes]
+
+    def json(self) -> bytes:
+        """The whole, when the pieces are JSON."""
+        return as_json(self.state)[:-1] + b',"events":[' + b",".join(self.events) + b"]}"
+
+
+def as_json(value: object) -> bytes:
+    """Compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def json_items(events: list[Wire]) -> bytes:
+    """Events as the inside of a JSON list."""
+    return b",".join(map(as_json, events))
 
 
 class Teller:
-    """Tells conversations to servers, in the terms of one program."""
+    """Tells conversations to servers, in the terms of one program. `encode` makes events what they are sent as."""
 
-    def __init__(self, program: Program, budget: int = BUDGET) -> None:
-        self.program, self._budget = program, budget
+    def __init__(self, program: Program, encode: Encode = json_items, budget: int = BUDGET) -> None:
+        self.program, self._encode, self._budget = program, encode, budget
+        self._key = f"told by {encode.__qualname__}"
         self._held: OrderedDict[int, tuple[dict[str, Any], int]] = OrderedDict()
         self._total = 0
 
     async def tracker(
         self, conversation: str, history: History | None, memo: dict[str, Any], change: Change | None = None
-    ) -> bytes:
-        """The tracker as JSON, with all events. `change` may change those of the open turn."""
+    ) -> Tracker:
+        """The tracker with all events. `change` may change those of the open turn."""
         told, open_turn = await self._told(history, memo) if history else (Told(self.program), ())
         late = rasa_events(open_turn, self.program, told.model)
         state = tracker_of(conversation, [*told.events, *late], self.program, "NONE")
         del state["events"]
         late = change(late) if change else late
-        events = b",".join([*told.texts, *map(as_json, late)])
-        return as_json(state)[:-1] + b',"events":[' + events + b"]}"
+        return Tracker(state, [*told.pieces, self._encode(late)] if late else told.pieces)
 
     async def _told(self, history: History, memo: dict[str, Any]) -> tuple[Told, Sequence[ev.Recorded]]:
         """What is settled, and the facts after it."""
-        told = memo.get(_KEY)
+        told = memo.get(self._key)
         if not isinstance(told, Told) or told.program is not self.program:
             told = Told(self.program)
         facts = await history(told.seq)
@@ -74,9 +97,9 @@ class Teller:
         if end and model:
             events = rasa_events(facts[:end], self.program, told.model)
             told.events += events
-            told.texts += [b",".join(map(as_json, events))] if events else []
+            told.pieces += [self._encode(events)] if events else []
             told.seq, told.model, facts = facts[end - 1].seq, model, facts[end:]
-            memo[_KEY] = told
+            memo[self._key] = told
             self._make_room(memo, told.size)
         return told, facts
 
@@ -86,13 +109,8 @@ class Teller:
         self._held[id(memo)] = memo, size
         while self._total > self._budget:
             _, (longest, gone) = self._held.popitem(last=False)
-            longest.pop(_KEY, None)
+            longest.pop(self._key, None)
             self._total -= gone
-
-
-def as_json(value: object) -> bytes:
-    """Compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _reaches_back(event: ev.Event) -> bool:

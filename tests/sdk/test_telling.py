@@ -14,6 +14,7 @@ from tests.fakes import Actions, managing, models, tell
 from tests.sdk.talking import FORTY, converse, project_program
 
 PROGRAM = project_program()
+KEY = "told by json_items"
 
 
 async def conversation(said: Sequence[str] = FORTY[:14]) -> list[ev.Recorded]:
@@ -32,7 +33,7 @@ def reading(facts: Sequence[ev.Recorded], asked: list[int] | None = None) -> His
 async def test_after_every_fact_the_tracker_is_the_one_told_at_once() -> None:
     facts, teller, memo = await conversation(), Teller(PROGRAM), dict[str, Any]()
     for number in range(1, len(facts) + 1):
-        told = json.loads(await teller.tracker("c", reading(facts[:number]), memo))
+        told = json.loads((await teller.tracker("c", reading(facts[:number]), memo)).json())
         assert told == rasa_tracker("c", facts[:number], PROGRAM, include="ALL"), number
 
 
@@ -58,7 +59,7 @@ async def test_an_erased_conversation_and_additions_to_what_was_told_are_told_an
         memo: dict[str, Any] = {}
         await teller.tracker("c", reading(facts), memo)
         later = [*facts, last.model_copy(update={"seq": last.seq + 1, "event": event})]
-        told = json.loads(await teller.tracker("c", reading(later), memo))
+        told = json.loads((await teller.tracker("c", reading(later), memo)).json())
         assert told == rasa_tracker("c", later, PROGRAM, include="ALL")
 
 
@@ -66,12 +67,12 @@ async def test_memory_is_bounded_and_the_longest_unused_goes_first() -> None:
     facts = await conversation(FORTY[:3])
     memos: list[dict[str, Any]] = [{}, {}, {}]
     await Teller(PROGRAM).tracker("c", reading(facts), memos[0])
-    size = memos[0].pop("rasa").size
+    size = memos[0].pop(KEY).size
     teller = Teller(PROGRAM, budget=2 * size)
     for memo in memos:
         await teller.tracker("c", reading(facts), memo)
-    assert ["rasa" in memo for memo in memos] == [False, True, True]
-    assert isinstance(memos[1]["rasa"], Told)
+    assert [KEY in memo for memo in memos] == [False, True, True]
+    assert isinstance(memos[1][KEY], Told)
 
 
 async def test_a_conversation_that_is_erased_leaves_nothing_in_memory() -> None:
