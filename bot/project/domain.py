@@ -74,7 +74,7 @@ class DomainReader:
     def read_entities(self, section: Node) -> None:
         for name, _, body in self._named(section, "entity"):
             with Fields(body, self.problems, f"entity {name!r}") as fields:
-                roles, groups = fields.texts("roles"), fields.texts("groups")
+                roles, groups = fields.texts("roles"), fields.words("groups")
                 if not fields.flag("influence_conversation", True):
                     self.unfelt.add(name)
             self.entities[name] = EntityType(name=name, roles=roles, groups=groups)

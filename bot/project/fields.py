@@ -127,6 +127,17 @@ class Fields:
         self.wrong(key, "a list of texts")
         return ()
 
+    def words(self, key: str) -> tuple[str, ...]:
+        """A list of texts or numbers, as texts."""
+        node = self.get(key)
+        if node is None:
+            return ()
+        found = node.items if isinstance(node.value, list) else [node]
+        if all(isinstance(item.value, str | int) for item in found):
+            return tuple(str(item.value) for item in found)
+        self.wrong(key, "a list of texts")
+        return ()
+
     def items(self, key: str) -> list[Node]:
         """A list."""
         node = self.get(key)

@@ -141,7 +141,9 @@ def _check(mark: object) -> None:
     if not isinstance(mark.get("entity"), str):
         raise ProjectError('an annotation needs "entity": "type"')
     for key in ("role", "group"):
-        if not isinstance(mark.get(key, ""), str):
+        given = mark.get(key, "")
+        numbered = key == "group" and isinstance(given, int) and not isinstance(given, bool)
+        if not isinstance(given, str) and not numbered:
             raise ProjectError(f'"{key}" of an annotation must be a text, found {mark[key]!r}')
     if isinstance(mark.get("value"), dict | list):
         raise ProjectError(f'"value" of an annotation must be a text or a number, found {mark["value"]!r}')

@@ -169,7 +169,7 @@ class NluReader:
         for number, line in enumerate(lines):
             text, offset = line.strip(), number + 1 if literal else 0
             where = f"{examples.file}:{examples.line + offset}"
-            if text == "-" or text.startswith("- "):
+            if text.startswith("-"):
                 yield text[1:].strip(), where
             elif text.startswith("#"):
                 self.problems.warn("a comment inside the examples is skipped", where)

@@ -96,7 +96,7 @@ def read_rasa_config(root: Path, problems: Problems) -> RasaConfig:
             if fields.get(key):
                 problems.warn(f"`{key}` is not read; copy the files into domain/ and data/", fields.where(key))
         language = _language(fields)
-        assistant = fields.text("assistant_id")
+        assistant = "".join(fields.words("assistant_id"))
         pipeline = {_component(item, problems): item for item in fields.items("pipeline")}
         policies = {_component(item, problems): item for item in fields.items("policies")}
     _name_unknown({**pipeline, **policies}, problems)

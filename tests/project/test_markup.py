@@ -15,6 +15,7 @@ FORMS = [
     ("to [the capital](city:Rome)", "to the capital", [("city", "the capital", "Rome", None, None)]),
     ('[Rome]{"entity": "city", "role": "to"} now', "Rome now", [("city", "Rome", "Rome", "to", None)]),
     ('[two]{"entity": "n", "group": "1", "value": 2}', "two", [("n", "two", 2, None, "1")]),
+    ('[two]{"entity": "n", "group": 1}', "two", [("n", "two", "two", None, "1")]),
     ('[A1][{"entity":"a"},{"entity":"b"}]', "A1", [("a", "A1", "A1", None, None), ("b", "A1", "A1", None, None)]),
     ('[x]{"entity": "a", "value": "}"}.', "x.", [("a", "x", "}", None, None)]),
     ("[a](x)[b](y)", "ab", [("x", "a", "a", None, None), ("y", "b", "b", None, None)]),

@@ -85,6 +85,15 @@ def test_a_project_of_rasa_2_fills_slots_from_entities_of_their_name(tmp_path: P
     assert "written for version '2.0'" in str(project.warnings)
 
 
+def test_groups_may_be_numbers_and_examples_stand_close_to_their_dash(tmp_path: Path) -> None:
+    domain = "entities: [{topping: {groups: [1, 2]}}]\nintents: [pizza]\n"
+    lines = '    -[ham]{"entity": "topping", "group": 1}\n    -one with [corn](topping)\n'
+    nlu = f"nlu:\n- intent: pizza\n  examples: |\n{lines}"
+    project = script(tmp_path, domain__more=domain, data__more=nlu)
+    assert project.program.entities["topping"].groups == ("1", "2") and project.warnings == ()
+    assert [example.text for example in project.nlu.examples if example.intent == "pizza"] == ["ham", "one with corn"]
+
+
 def test_a_folder_of_domains_is_read_when_there_is_no_other(tmp_path: Path) -> None:
     project = script(tmp_path, domain=None, domains__all=RASA["domain.yml"])
     assert "greet" in project.program.intents and project.warnings == ()
