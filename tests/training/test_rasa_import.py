@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli.main import main
 from bot.core import events as ev
 from bot.core.conversation import fold
 from bot.core.errors import InputError, NotFound
@@ -221,3 +222,24 @@ async def test_ten_thousand_events_keep_their_order_and_lead_to_the_same_state(t
         assert (result.added, result.rejects) == (total, ())
         for talk in talks:
             await the_same(talk, log)
+
+
+def test_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "bot"
+    (root / "data").mkdir(parents=True)
+    talk = made_up(5)
+    url = store(tmp_path / "rasa.db", [talk])
+    with sqlite3.connect(tmp_path / "rasa.db") as connection:
+        connection.execute("UPDATE events SET data = 'no json' WHERE id = 7")
+    told = []
+    for _ in range(2):
+        monkeypatch.setattr("sys.argv", ["bot", "import", "--rasa-store", url, "-p", str(root), "--json"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code in (0, None)
+        told.append(json.loads(capsys.readouterr().out))
+    assert (told[0]["written"], told[0]["added"], told[0]["rejects"]) == (1, len(talk.events) - 1, 1)
+    assert (told[1]["known"], told[1]["added"]) == (1, 0)
+    assert '"id": "7"' in Path(told[0]["rejects_file"]).read_text("utf-8")
