@@ -80,6 +80,8 @@ def read_stories(root: Path) -> tuple[GoldStory, ...]:
     for path in story_files(root):
         top = read_yaml(path, path.relative_to(base).as_posix())
         stories = top.map.get("stories")
+        if stories is not None and not isinstance(stories.value, list | None):
+            raise ProjectError(f"`stories` must be a list of stories, found {describe(stories)}", stories.where)
         for node in stories.items if stories else ():
             parts += _parts(node)
     return _linked(parts)
@@ -183,9 +185,11 @@ def _loop(node: Node) -> Iterator[Line]:
 
 
 def _slots(node: Node) -> Iterator[Line]:
-    for item in node.items or [node]:
+    for item in node.items if isinstance(node.value, list) else [node]:
         if not item.map:
-            yield Line(SlotWas(name=str(item.plain()), any=True))
+            if not isinstance(item.value, str):
+                raise ProjectError(f"expected a slot as `name: value`, found {describe(item)}", item.where)
+            yield Line(SlotWas(name=item.value, any=True))
         for name, value in item.map.items():
             yield Line(SlotWas(name=name, value=value.plain()))
 

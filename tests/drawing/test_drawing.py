@@ -179,7 +179,7 @@ graphs = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=25)
 
 
 @given(graphs)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_boxes_never_overlap_and_arrows_join_them(pairs: list[tuple[int, int]]) -> None:
     arrows = [(str(one), str(two)) for one, two in dict.fromkeys(pairs)]
     sizes = {str(n): (40.0 + 10 * n, 20.0 + 5 * (n % 3)) for n in range(10)}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.core.errors import ProjectError
 from bot.core.script import Did, Heard, LoopIs, SlotWas, Uttered
@@ -99,6 +103,7 @@ def test_files_beside_and_below_tests_are_read_and_others_left_alone(tmp_path: P
         ("- hello", 4, "expected one of user, intent"),
         ("- intent: a\n  user: to [Rome](city", 5, "no closing"),
         ("- intent: a\n  entities: [{a: 1, b: 2}]", 5, "name: value"),
+        ("- slot_was_set: 3", 4, "expected a slot"),
     ],
 )
 def test_mistakes_are_named_with_their_place(tmp_path: Path, steps: str, where: int, part: str) -> None:
@@ -117,3 +122,31 @@ def test_too_many_ways_are_refused(tmp_path: Path) -> None:
     several = "- or:\n" + "  - intent: a\n" * 10
     with pytest.raises(ProjectError, match=str(MAX_STORIES)):
         read(tmp_path, several * 4)
+
+
+def test_stories_must_be_a_list(tmp_path: Path) -> None:
+    (tmp_path / "test_a.yml").write_text("stories: {story: a}")
+    with pytest.raises(ProjectError, match="must be a list"):
+        read_stories(tmp_path)
+
+
+KEYS = st.sampled_from(
+    ["story", "steps", "user", "intent", "action", "or", "checkpoint", "slot_was_set", "active_loop", "entities", "bot"]
+)
+LEAVES = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["a", "[x](y)", "[x](", "/a{", "/a", ""])
+ANYTHING = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3))
+STORY = st.fixed_dictionaries(
+    {"story": LEAVES, "steps": st.lists(st.dictionaries(KEYS, ANYTHING, max_size=3), max_size=4)}
+)
+
+
+@given(st.lists(STORY | ANYTHING, max_size=3) | ANYTHING)
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_written_is_read_or_refused_with_its_place(stories: object) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "test_x.yml"
+        path.write_text(json.dumps({"stories": stories}), encoding="utf-8")
+        try:
+            assert all(story.where for story in read_stories(path))
+        except ProjectError as error:
+            assert error.where.startswith("test_x.yml:1")
