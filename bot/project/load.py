@@ -220,6 +220,7 @@ class _Reader:
         if self.script.script is None:
             flows |= self.retrieval_flows(flows, responses)
         made = Program(
+            assistant=self.config.assistant_id,
             intents=self.intents(intents, flows, settings),
             entities=domain.entities,
             slots=slots,
