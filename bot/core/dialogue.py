@@ -144,8 +144,8 @@ def _otherwise(conversation: Conversation, script: Script, intent: str) -> Choic
 
 
 def _states(conversation: Conversation, program: Program, known: Book) -> tuple[Features, ...]:
-    """All states up to now as rules see them."""
-    return tuple(_seen(state, program, known) for state in _with_now(conversation))
+    """The latest states as rules see them, as many as the longest rule looks at."""
+    return tuple(_seen(state, program, known) for state in _with_now(conversation)[-known.reach :])
 
 
 def _with_now(conversation: Conversation) -> tuple[State, ...]:

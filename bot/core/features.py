@@ -29,13 +29,15 @@ class Features(NamedTuple):
 def features(state: State, program: Program) -> Features:
     """The features of a state; `text` is left to those that know which texts matter."""
     said = state.said
-    values = {**program.initial_slots, **state.slots} if state.action else {}
+    initial = program.initial_slots
     return Features(
         action=state.action or "",
         intent=said.intent if said else "",
         entities=_entities(said, program) if said else frozenset(),
         slots=frozenset(
-            (name, value) for name, slot in program.slots.items() if (value := slot_feature(slot, values.get(name)))
+            (slot.name, value)
+            for slot in (program.telling if state.action else ())
+            if (value := slot_feature(slot, state.slots.get(slot.name, initial[slot.name])))
         ),
         loop=state.loop or "",
     )

@@ -247,6 +247,11 @@ class Program(Value):
         return {intent: flow.id for flow in self.flows.values() for intent in flow.triggers}
 
     @cached_property
+    def telling(self) -> tuple[Slot, ...]:
+        """The slots that say something to policies."""
+        return tuple(slot for slot in self.slots.values() if slot.influences and slot.type != "any")
+
+    @cached_property
     def initial_slots(self) -> Mapping[str, JsonValue]:
         """The value that each slot begins with."""
         return {slot.name: slot.initial for slot in self.slots.values()}

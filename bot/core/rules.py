@@ -81,10 +81,12 @@ class Book(NamedTuple):
 
     `memory` gives action and story by states. `hidden` are the rules (and `loop NAME` of forms) that no story follows:
     what they did is left out of what stories remember. `private_slots` and `private_loops` occur in rules only and are
-    left out likewise. `texts` are the messages that stories know word by word.
+    left out likewise. `texts` are the messages that stories know word by word. `reach` is how many states the longest
+    rule looks at.
     """
 
     rules: tuple[Rule, ...]
+    reach: int
     unhappy: tuple[Unhappy, ...]
     memory: Mapping[tuple[Features, ...], tuple[str, str]]
     texts: frozenset[str]
@@ -205,6 +207,7 @@ def _book(key: _Key) -> Book:
     steps = [step for story in (*script.rules, *script.stories) for step in story.steps]
     return Book(
         rules=table,
+        reach=max((len(rule.states) for rule in table), default=0) + 2,
         unhappy=tuple(_unhappy(point for _, point in (*rules, *stories))),
         memory=_memory(stories, script.history),
         texts=frozenset(step.text for step in steps if isinstance(step, Heard) and step.text and not step.intent),
