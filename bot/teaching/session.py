@@ -93,10 +93,10 @@ class Session:
         await self._approve()
 
     async def _approve(self) -> None:
-        """Everything that was said in the turn has been looked at."""
-        turn, history = self._box.state.turn, await self.history()
-        said = [r.event.message.id for r in history if isinstance(r.event, ev.Replied) and r.turn == turn]
-        if said:
+        """Everything that was said in the turn has been looked at; it was right, unless something broke."""
+        facts = [recorded.event for recorded in await self.history() if recorded.turn == self._box.state.turn]
+        said = [fact.message.id for fact in facts if isinstance(fact, ev.Replied)]
+        if said and not any(isinstance(fact, ev.Settled) and fact.outcome == "failed" for fact in facts):
             self._box.note(ev.Rated(message=said[-1], score=1.0, by="reviewer"), time.time())
             await committed(self._box.flush())
 

@@ -123,6 +123,12 @@ async def test_a_turn_that_was_looked_at_is_rated() -> None:
     assert isinstance(rated, ev.Rated) and (rated.score, rated.by) == (1.0, "reviewer")
 
 
+async def test_a_turn_that_broke_is_not_rated() -> None:
+    history = await talk(Person("", "", "act"), "hello")
+    assert kinds(history, "settled") == [ev.Settled(outcome="failed")]
+    assert not kinds(history, "rated")
+
+
 async def test_payloads_are_taken_without_a_question() -> None:
     person = Person()
     assert steps(await talk(person, "/goodbye")) == ["goodbye", "utter_bye"]
