@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Literal
+from urllib.parse import urlsplit
 
 from bot.app import index_folder, load_encoder, load_index, model_store
 from bot.core.errors import BotError
@@ -62,6 +63,7 @@ def examine(root: Path) -> Iterator[Finding]:
         yield Finding("project", "error", str(error), "mend the files named")
         return
     yield _project(project)
+    yield from _guarded("action server", lambda: _action_server(project), "see docs/actions.md")
     yield from _guarded(
         "encoder", lambda: _encoder(project), "install the packages again, or mend `encoder:` in bot.yml"
     )
@@ -130,6 +132,20 @@ def _project(project: Project) -> Finding:
     if project.warnings:
         return Finding("project", "warning", found, "; ".join(str(warning) for warning in project.warnings[:5]))
     return Finding("project", "ok", found)
+
+
+def _action_server(project: Project) -> Finding:
+    endpoint = project.endpoints.action
+    if endpoint is None:
+        return Finding("action server", "ok", "none; actions run in this process")
+    url = urlsplit(endpoint.url)
+    host, port = url.hostname or "", url.port or (443 if url.scheme in ("https", "grpcs") else 80)
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+    except OSError as error:
+        fix = "start it (bot actions), or run the actions in this process: bot serve --actions actions"
+        return Finding("action server", "warning", f"{host}:{port}: {error.strerror or error}", fix)
+    return Finding("action server", "ok", f"{host}:{port} answers")
 
 
 def _encoder(project: Project) -> Finding:

@@ -28,6 +28,10 @@ _OWN = frozenset(
 """Keys of a response that are no values for its wording."""
 
 
+_NOT_HERE = ev.Received | ev.Ended
+"""An action runs within a turn, it cannot begin or end one."""
+
+
 class Reader:
     """Reads the answers to one action."""
 
@@ -63,6 +67,8 @@ class Reader:
             found = facts(self._event(event))
         except BotError as error:
             raise SkillError(self._action, f"the action server's answer is not understood: {error}") from error
+        if isinstance(found[0], _NOT_HERE):
+            found = tuple(fact for fact in found if isinstance(fact, ev.Understood))
         for fact in found:
             match fact:
                 case ev.SlotSet():
@@ -70,8 +76,6 @@ class Reader:
                 case ev.Understood():  # the action says what the user meant; policies look at that from here on
                     yield fact.model_copy(update={"source": "external"})
                     yield ev.Extracted(intent=fact.intents[0].name.partition("/")[0] if fact.accepted else NLU_FALLBACK)
-                case ev.Started() | ev.Received() | ev.Settled() | ev.Ended() | ev.Erased():
-                    pass  # an action runs within a turn, it cannot begin or end one
                 case _:
                     yield fact
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from bot.core.errors import NotFound, ProjectError
 from bot.core.protocols import ActionResult
+from bot.doctor import Finding, examine
 from bot.project import load_project
 from bot.sdk.choose import ActionSource, Servers
 from tests.fakes import Actions
@@ -82,6 +84,22 @@ async def test_an_action_is_run_by_the_first_that_knows_it() -> None:
     assert (await servers.run(call())).slots == {"by": 1} and servers.names == ("action_x",)
     with pytest.raises(NotFound):
         await servers.run(call("action_z"))
+
+
+def test_the_doctor_sees_whether_the_action_server_is_there(tmp_path: Path) -> None:
+    def found() -> Finding:
+        return next(finding for finding in examine(tmp_path) if finding.what == "action server")
+
+    opened(tmp_path, {})
+    assert found().state == "ok"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        opened(tmp_path, {"endpoints.yml": HTTP.replace(":9/", f":{port}/")})
+        assert found() == Finding("action server", "ok", f"127.0.0.1:{port} answers")
+    assert found().state == "warning" and "bot serve --actions actions" in found().fix
+    with pytest.raises(ProjectError, match="NO_SUCH_HOST_SET"):
+        opened(tmp_path, {"endpoints.yml": "action_endpoint: {url: 'http://${NO_SUCH_HOST_SET}/'}\n"})
+    assert found().state == "error"
 
 
 @pytest.mark.slow

@@ -181,6 +181,40 @@ async def test_addresses_in_messages_hold_no_secrets() -> None:
     assert not {"pw", "abc", "s3"} & set(str(caught.value).replace("@", " ").replace("=", " ").split())
 
 
+async def test_trap_17_events_without_a_time_are_taken() -> None:
+    events = [
+        {"event": "slot", "timestamp": None, "name": "size", "value": None},
+        {"event": "followup", "timestamp": None, "name": "action_y"},
+        {"event": "reminder", "timestamp": None, "intent": "a", "date_time": "2031-01-01T00:00:00Z", "name": "r"},
+        {"event": "cancel_reminder", "timestamp": None, "name": None, "intent": None, "entities": None},
+        {"event": "reset_slots", "timestamp": None},
+        {"event": "bot", "timestamp": None, "text": "hi", "data": {}, "metadata": {}},
+        {"event": "something_new", "timestamp": None, "data": 1},
+    ]
+    async with answering((200, json.dumps({"events": events}))) as (_, endpoint):
+        found = await running(endpoint)
+    kinds = [event.kind for event in found.events if event.kind != "foreign" or event.name]
+    assert kinds == [
+        "slot_set",
+        "follow_up",
+        "reminder_set",
+        "reminder_cancelled",
+        "slots_reset",
+        "replied",
+        "foreign",
+    ]
+
+
+async def test_an_action_may_change_what_the_message_means_but_not_begin_or_end_a_turn() -> None:
+    parsed = {"intent": {"name": "stop", "confidence": 0.8}, "entities": [], "intent_ranking": []}
+    user = {"event": "user", "timestamp": None, "text": "stop", "parse_data": parsed}
+    async with answering((200, json.dumps({"events": [user, {"event": "session_ended"}]}))) as (_, endpoint):
+        found = await running(endpoint)
+    understood, extracted = found.events
+    assert isinstance(understood, ev.Understood) and understood.source == "external"
+    assert extracted == ev.Extracted(intent="stop")
+
+
 async def test_messages_come_before_events_and_buttons_are_added_to_a_named_response() -> None:
     answer = {
         "events": [{"event": "slot", "timestamp": None, "name": "size", "value": "small"}],

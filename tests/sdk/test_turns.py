@@ -54,6 +54,14 @@ async def test_a_response_that_the_domain_lacks_is_not_said(caplog: pytest.LogCa
     assert "utter_nowhere" not in str(replies(history))
 
 
+@pytest.mark.parametrize("payload", ['/inform{"size": "small"}', '/inform{{"size": "small"}}'])
+async def test_trap_8_buttons_of_actions_may_have_single_or_doubled_braces(payload: str) -> None:
+    button = Choices(options=(Choice(title="Small", payload=payload),))
+    said = Message(id="", parts=(Text(text="Which?"), button))
+    history, _ = await scripted(["menu", payload], action_menu=lambda call: ActionResult(messages=(said,)))
+    assert ev.SlotSet(name="size", value="small", source="entity") in [recorded.event for recorded in history]
+
+
 def refusing(call: ActionCall) -> ActionResult:
     raise Rejected(call.name)
 
