@@ -41,12 +41,17 @@ async def _interactive(root: Path, actions: str | None) -> None:
 
     configure_logging("warning", json=False)
     async with open_bot(root, Wiring(actions=actions, patient=True)) as bot:
-        asker = Asker(bot.loaded.models.program, lambda line: console.print(line, markup=False), _read)
+        asker = Asker(bot.loaded.models.program, _show, _read)
         limits = patient(Deadlines(action=bot.settings.actions.deadline_s))
         session = Session(bot.store, bot.loaded.models, asker, limits)
         while text := asker.ask("you> "):
             await session.say(text)
         await _keep(bot, session, asker)
+
+
+def _show(line: str) -> None:
+    """A line of the session; what the bot says stands out from what it thinks."""
+    console.print(line, markup=False, style="bold" if line.startswith("bot  ") else None)
 
 
 def _read(prompt: str) -> str | None:
