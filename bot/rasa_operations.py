@@ -18,7 +18,7 @@ from bot.core.errors import IllegalHistory, InputError, NotFound, SkillError
 from bot.core.events import ActionRan, Failed, Foreign, Predicted, Received, Recorded, Scored, Settled
 from bot.core.program import Program
 from bot.core.protocols import Understanding, Utterance
-from bot.core.rasa.events import plain
+from bot.core.rasa.events import BY_HAND, plain
 from bot.core.rasa.facts import Extract, records
 from bot.core.rasa.parse import Wire
 from bot.core.script import LISTEN
@@ -87,6 +87,12 @@ class BotOperations:
             NotFound: there is no such action.
             SkillError: it failed.
         """
+        if chosen.action == LISTEN:
+            score = next((scored.score for scored in chosen.candidates), None)
+            policy = None if chosen.policy == BY_HAND else chosen.policy
+            listens = {"event": "action", "name": LISTEN, "policy": policy, "confidence": score}
+            await self.write(conversation, [listens])
+            return ()
         check(chosen.action, self.program())
         done = await self._bot.manager.act(conversation, chosen)
         for fact in done:
