@@ -88,17 +88,16 @@ class SqlPast:
     def __iter__(self) -> Iterator[Past]:
         columns = self._table.c
         statement = select(*(columns[name] for name in COLUMNS)).order_by(columns.sender_id, columns.id)
-        past: Past | None = None
+        alike: dict[str, Past] = {}
         with self._engine.connect() as connection:
             for row in connection.execution_options(yield_per=_PAGE).execute(statement):
                 sender = "" if row.sender_id is None else str(row.sender_id)
-                if past is None or past.sender != sender:
-                    if past is not None:
-                        yield past
-                    past = Past(sender)
-                past.take(str(row.id), _parsed(row))
-        if past is not None:
-            yield past
+                # A database may sort Ann and ann as one; they are told apart here.
+                if alike and sender.casefold() != next(iter(alike)).casefold():
+                    yield from alike.values()
+                    alike = {}
+                alike.setdefault(sender, Past(sender)).take(str(row.id), _parsed(row))
+        yield from alike.values()
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,9 +13,13 @@ import pytest
 
 from bot.core.events import ActionRejected, ReminderSet
 from bot.project import load_project
+from bot.store import SqlStore
 from bot.testing.playing import Subject, play_stories
 from bot.testing.reading import read_stories
 from tests.examples.rasa_project import EXAMPLES, NAMES, Person, talking, trained
+from tests.training.rasa_past import Talk, store
+from training.rasa_import import import_rasa
+from training.rasa_rows import SqlPast
 
 LEAST = {"mood": 8, "restaurant": 15, "faq": 8, "helpdesk": 8}
 
@@ -92,6 +97,25 @@ async def test_a_form_is_stopped_and_forgotten(folder: Path, tmp_path: Path) -> 
         assert await person.say("no thank you") == ["Fine, nothing was booked."]
         assert (await person.slots())["cuisine"] is None
         assert (await person.say("hello"))[0].startswith("Welcome to Three Plates")
+
+
+@pytest.mark.slow
+async def test_a_form_that_was_begun_with_rasa_goes_on_here(folder: Path, tmp_path: Path) -> None:
+    past = Talk("somebody", 1, time.time() - 60)
+    past.session()
+    past.user("book_table", "a table please")
+    past.heard()
+    past.act("table_form")
+    past.loop("table_form")
+    past.slot("requested_slot", "cuisine")
+    past.say("Which kitchen?")
+    past.listen()
+    source = SqlPast(store(tmp_path / "rasa.db", [past]))
+    async with SqlStore(tmp_path / "log.db") as log:
+        assert (await import_rasa(source, log)).written == 1
+    source.close()
+    async with talking(root("restaurant", folder), tmp_path / "log.db", "actions") as person:
+        assert await person.say("the thai one please") == ["How many of you will there be?"]
 
 
 @pytest.mark.slow

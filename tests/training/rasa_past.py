@@ -204,13 +204,12 @@ def made_up(number: int, turns: int = 6) -> Talk:
     return talk
 
 
-def store(path: Path, talks: list[Talk], mixed: bool = True) -> str:
+def store(path: Path, talks: list[Talk], collation: str = "BINARY") -> str:
     """Write conversations into a Rasa SQL store, their rows mixed as they are when many people talk at once."""
     rows = [(event["timestamp"], talk.sender, event) for talk in talks for event in talk.events]
-    if mixed:
-        rows.sort(key=lambda row: row[0])
+    rows.sort(key=lambda row: row[0])
     connection = sqlite3.connect(path)
-    connection.executescript(SCHEMA)
+    connection.executescript(SCHEMA.replace("NOT NULL,", f"NOT NULL COLLATE {collation},", 1))
     connection.executemany(
         "INSERT INTO events (sender_id, type_name, timestamp, intent_name, action_name, data)"
         " VALUES (?, ?, ?, ?, ?, ?)",

@@ -142,6 +142,15 @@ async def test_a_bad_row_is_told_with_its_id_and_the_rest_is_taken(tmp_path: Pat
     assert kept["id"] == "5" and kept["data"]
 
 
+async def test_senders_that_a_database_sorts_as_one_are_told_apart(tmp_path: Path) -> None:
+    one, other, log = made_up(1), made_up(2), MemoryStore()
+    one.sender, other.sender = "Ann", "ann"
+    url = store(tmp_path / "rasa.db", [one, other], "NOCASE")
+    assert (await bring(url, log)).written == 2
+    await the_same(one, log)
+    await the_same(other, log)
+
+
 async def test_rows_without_a_sender_are_rejected(tmp_path: Path) -> None:
     talk, log = made_up(4), MemoryStore()
     talk.sender = ""
