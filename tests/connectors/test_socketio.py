@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -154,6 +155,35 @@ async def test_a_client_that_counts_gets_exactly_what_follows_its_last_frame(las
             await again.come(lasting, "s1", last_id=ids[seen])
             await again.heard(2 - seen)
             assert [frame["id"] for frame in again.frames] == ids[seen + 1 :]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"]])
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_client_that_counts_loses_and_doubles_nothing_however_often_it_is_cut(
+    transports: list[str], seed: int
+) -> None:
+    chance, heard, last, said = random.Random(seed), list[str](), "0", 0
+    generous = {"messages_burst": 1_000, "drain_seconds": 0.4}
+    async with live(SocketIOChannel, credentials=LASTING, limits=generous) as served:
+        while said < 30:
+            async with visitor(transports) as ann:
+                await ann.come(served, "s1", last_id=last)
+                more = min(30 - said, chance.randint(1, 4))
+                for number in range(said, said + more):
+                    body = {"message": "split", "session_id": "s1", "message_id": f"m{number}"}
+                    await ann.client.call("user_uttered", body, timeout=5)
+                said += more
+                await asyncio.sleep(chance.random() / 100)
+                if chance.random() < 0.7:
+                    await ann.cut()
+                seen = list(ann.frames)
+            heard += [frame["text"] for frame in seen]
+            last = seen[-1]["id"] if seen else last
+        async with visitor(transports) as ann:
+            await ann.come(served, "s1", last_id=last)
+            heard += await ann.heard(90 - len(heard))
+    assert heard == ["One.", "Two.", "Three."] * 30
 
 
 async def test_a_message_sent_twice_under_its_id_is_one_message(lasting: Live) -> None:
