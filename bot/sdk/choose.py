@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +21,7 @@ from bot.core.errors import NotFound, ProjectError
 from bot.core.program import Program, Variation
 from bot.core.protocols import ActionCall, ActionResult, ActionServer
 from bot.project import Project
+from bot.project.endpoints import Endpoint
 from bot.yaml import read_text
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ class ActionSource:
         settings, program = project.settings.actions, project.program
         local, sdk = _own(project.root)
         servers = (LocalActions(local, ActionLimits(settings.deadline_s)),) if local else ()
-        endpoint = project.endpoints.action
+        endpoint = _placed(project.endpoints.action, project.root)
         if endpoint is not None and endpoint.grpc:
             from bot.sdk.grpc import GrpcActions
 
@@ -112,6 +114,13 @@ class ActionSource:
         if module not in self._code:
             self._code[module] = Code(project.root, module)
         return InProcessActions(self._code[module], project.program)
+
+
+def _placed(endpoint: Endpoint | None, root: Path) -> Endpoint | None:
+    """The endpoint with its `cafile` taken from the project folder."""
+    if endpoint is None or endpoint.cafile is None:
+        return endpoint
+    return replace(endpoint, cafile=str(root / endpoint.cafile))
 
 
 def _own(root: Path) -> tuple[Path | None, bool]:
@@ -149,7 +158,7 @@ class Others:
         if source is None:
             return
         self.actions = source.open(project)
-        endpoint = project.endpoints.nlg
+        endpoint = _placed(project.endpoints.nlg, project.root)
         if endpoint is not None:
             from bot.sdk.nlg import NlgServer
 

@@ -40,6 +40,8 @@ from bot.sdk.calls import Calls
 from bot.sdk.chunks import Chunks
 
 _log = logging.getLogger(__name__)
+FINISH = 30.0
+"""Seconds that an interrupted action gets, as in rasa-sdk."""
 PLACES = 16
 """Plain actions at a time, and event loops that may hang."""
 
@@ -105,9 +107,12 @@ class Code:
         dispatcher = CollectingDispatcher()
         future = asyncio.run_coroutine_threadsafe(self._perform(call, body, sink, dispatcher), loop.loop)
         try:
-            answer = await asyncio.wrap_future(future)
+            answer = await asyncio.shield(asyncio.wrap_future(future))
         except asyncio.CancelledError:
+            # In the middle of a response an action may come to its end, as on rasa-sdk's server.
+            seconds = FINISH if dispatcher.is_streaming_active else 0.0
             dispatcher.cancel_stream()
+            loop.loop.call_soon_threadsafe(loop.loop.call_later, seconds, future.cancel)
             loop.check()
             raise
         return answer, tuple(sink.kept)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bot.core import events as ev
+from bot.manager import Deadlines, ManagerLimits
 from bot.project.endpoints import Endpoint
 from bot.sdk.grpc import GrpcActions
 from bot.sdk.http import HttpActions
 from bot.sdk.inprocess import Code, InProcessActions
+from tests.fakes import eventually
 from tests.sdk.talking import FORTY, PROJECT, converse, plain, project_program, replies, sdk_server
 
 TOLD = {
@@ -38,6 +42,19 @@ async def test_forty_turns_give_identical_events_in_process_over_http_and_over_g
     assert {type(recorded.event) for recorded in local} > TOLD
     assert plain(http) == plain(local)
     assert plain(grpc) == plain(local)
+
+
+@pytest.mark.slow
+async def test_an_endless_stream_is_interrupted_at_the_deadline_and_the_turn_has_its_outcome(tmp_path: Path) -> None:
+    limits = ManagerLimits(deadlines=Deadlines(action=1.0))
+    with sdk_server(grpc_server=True) as address:
+        over_grpc = GrpcActions(Endpoint(url=address, grpc=True), project_program())
+        local = InProcessActions(Code(PROJECT, "actions"), project_program())
+        for server, note in ((over_grpc, tmp_path / "grpc"), (local, tmp_path / "local")):
+            history = await converse(server, [f"drip to={note}"], limits)
+            assert history[-1].event == ev.Settled(outcome="failed") and all(replies(history))
+            await eventually(note.exists)
+        await over_grpc.close()
 
 
 async def test_a_form_is_filled_and_checked_by_the_projects_own_actions() -> None:

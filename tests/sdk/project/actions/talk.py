@@ -1,5 +1,7 @@
 """Actions of the test project: everything that an action may bring, one thing each."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 from rasa_sdk import Action, Tracker
@@ -141,6 +143,19 @@ class Stream(Action):
         await dispatcher.stream_chunk(text="One.")
         await dispatcher.stream_end()
         dispatcher.utter_message(text="Two.")
+        return []
+
+
+class Drip(Action):
+    def name(self) -> str:
+        return "action_drip"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
+        """Streams without end; when it is interrupted it makes the file that the message names."""
+        while not dispatcher.is_streaming_cancelled:
+            await dispatcher.stream_chunk(text="drip ")
+            await asyncio.sleep(0.01)
+        Path(tracker.latest_message["text"].partition("=")[2]).touch()  # noqa: ASYNC240
         return []
 
 
