@@ -309,14 +309,14 @@ def _worst_intents(results: Sequence[IntentResult]) -> list[Report]:
 def _worst_slot(result: SlotResult) -> Report:
     return {
         "text": result.row.text,
-        "gold": _spelled(result.row.text, result.gold),
-        "predicted": _spelled(result.row.text, result.predicted),
+        "gold": spelled(result.row.text, result.gold),
+        "predicted": spelled(result.row.text, result.predicted),
         "score": round(result.score, 4),
         "where": result.row.where,
     }
 
 
-def _spelled(text: str, slots: frozenset[m.Span]) -> str:
+def spelled(text: str, slots: frozenset[m.Span]) -> str:
     return ", ".join(f"{kind}={text[start:end]!r}" for start, end, kind in sorted(slots)) or _NOTHING
 
 

@@ -199,6 +199,11 @@ def slot_f1(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], *
 
 def auroc(positive: Sequence[bool], scores: ArrayLike, *, seed: int = 0) -> Metric:
     """The chance that a positive row scores above a negative one, ties counted half. Needs rows of both kinds."""
+    return bootstrap(area_under(positive, scores), len(positive), seed=seed)
+
+
+def area_under(positive: Sequence[bool], scores: ArrayLike) -> Statistic:
+    """As `auroc`."""
     is_positive = np.asarray(positive, dtype=bool)
     groups, group = np.unique(np.asarray(scores, dtype=np.float64), return_inverse=True)
     order = np.argsort(group, kind="stable")
@@ -212,7 +217,7 @@ def auroc(positive: Sequence[bool], scores: ArrayLike, *, seed: int = 0) -> Metr
             area: Floats = (ups * (below + downs / 2)).sum(axis=1) / (ups.sum(axis=1) * downs.sum(axis=1))
         return area
 
-    return bootstrap(statistic, len(is_positive), seed=seed)
+    return statistic
 
 
 def oos_recall(in_scope: Sequence[bool], scores: ArrayLike, *, acceptance: float = 0.97, seed: int = 0) -> Metric:
@@ -220,6 +225,12 @@ def oos_recall(in_scope: Sequence[bool], scores: ArrayLike, *, acceptance: float
 
     `scores` are the probabilities of being in scope. The threshold is found again in each resample.
     """
+    figure = bootstrap(refused(in_scope, scores, acceptance), len(in_scope), seed=seed)
+    return figure.model_copy(update={"n": len(in_scope) - sum(in_scope)})
+
+
+def refused(in_scope: Sequence[bool], scores: ArrayLike, acceptance: float) -> Statistic:
+    """As `oos_recall`."""
     inside, values = np.asarray(in_scope, dtype=bool), np.asarray(scores, dtype=np.float64)
     ordered = np.flatnonzero(inside)[np.argsort(values[inside], kind="stable")]
     outside = np.flatnonzero(~inside)[np.argsort(values[~inside], kind="stable")]
@@ -228,27 +239,37 @@ def oos_recall(in_scope: Sequence[bool], scores: ArrayLike, *, acceptance: float
     def statistic(weights: Floats) -> Floats:
         kept = np.cumsum(weights[:, ordered], axis=1)
         cut = np.argmax(kept > (1 - acceptance) * kept[:, -1:] + 1e-9, axis=1)
-        refused = np.pad(np.cumsum(weights[:, outside], axis=1), ((0, 0), (1, 0)))
+        below = np.pad(np.cumsum(weights[:, outside], axis=1), ((0, 0), (1, 0)))
         with np.errstate(invalid="ignore"):
-            recall: Floats = refused[np.arange(len(weights)), refused_at[cut]] / refused[:, -1]
+            recall: Floats = below[np.arange(len(weights)), refused_at[cut]] / below[:, -1]
         return recall
 
-    return bootstrap(statistic, len(values), seed=seed).model_copy(update={"n": len(outside)})
+    return statistic
 
 
 def ece(confidence: ArrayLike, right: Sequence[bool], *, bins: int = 15, seed: int = 0) -> Metric:
     """Expected calibration error over bins of equal mass (Nixon et al. 2019)."""
+    return bootstrap(calibration_error(confidence, right, bins=bins), len(right), seed=seed)
+
+
+def calibration_error(confidence: ArrayLike, right: Sequence[bool], *, bins: int = 15) -> Statistic:
+    """As `ece`."""
     gap = np.asarray(confidence, dtype=np.float64) - np.asarray(right, dtype=np.float64)
     member = np.zeros((len(gap), min(bins, len(gap))))
     member[np.arange(len(gap)), _bin_of(confidence, bins)] = 1.0
     gaps = member * gap[:, None]
-    return bootstrap(lambda weights: np.abs(weights @ gaps).sum(axis=1) / weights.sum(axis=1), len(gap), seed=seed)
+    return lambda weights: np.abs(weights @ gaps).sum(axis=1) / weights.sum(axis=1)
 
 
 def brier(confidence: ArrayLike, right: Sequence[bool], *, seed: int = 0) -> Metric:
     """The mean squared gap between the confidence in the best label and whether it is right (Brier 1950)."""
+    return bootstrap(squared_gap(confidence, right), len(right), seed=seed)
+
+
+def squared_gap(confidence: ArrayLike, right: Sequence[bool]) -> Statistic:
+    """As `brier`."""
     gap = np.asarray(confidence, dtype=np.float64) - np.asarray(right, dtype=np.float64)
-    return bootstrap(mean(gap * gap), len(gap), seed=seed)
+    return mean(gap * gap)
 
 
 def reliability(confidence: ArrayLike, right: Sequence[bool], *, bins: int = 10) -> tuple[Bin, ...]:
@@ -264,6 +285,20 @@ def risk_coverage(confidence: ArrayLike, right: Sequence[bool]) -> tuple[Floats,
     wrong = 1.0 - np.asarray(right, dtype=np.float64)[order]
     answered = np.arange(1, len(order) + 1)
     return answered / len(order), np.cumsum(wrong) / answered
+
+
+def coverage(confidence: ArrayLike, right: Sequence[bool], *, risk: float = 0.05) -> Statistic:
+    """The largest share of the rows, the surest first, that can be answered with at most `risk` errors among them."""
+    order = np.argsort(-np.asarray(confidence, dtype=np.float64), kind="stable")
+    wrong = 1.0 - np.asarray(right, dtype=np.float64)[order]
+
+    def statistic(weights: Floats) -> Floats:
+        answered = np.cumsum(weights[:, order], axis=1)
+        errors = np.cumsum(weights[:, order] * wrong, axis=1)
+        kept: Floats = np.where(errors <= risk * answered, answered, 0.0).max(axis=1) / answered[:, -1]
+        return kept
+
+    return statistic
 
 
 def recall_at(ranks: Sequence[int | None], k: int) -> Metric:

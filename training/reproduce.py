@@ -21,7 +21,7 @@ from pydantic import JsonValue
 from bot.core.errors import IntegrityError
 from bot.core.protocols import Utterance
 from training.evaluate import Understander
-from training.verdict import Integrity
+from training.gate.verdict import Integrity
 
 Prediction = tuple[str, float, float, list[list[object]]]
 """Best intent, its probability, the probability of being in scope, and the entities as [type, start, end]."""

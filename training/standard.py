@@ -16,13 +16,13 @@ from skills.ranking import ActionRanking
 from skills.understanding import INTENT, Understander
 from training.evaluate import ranking_report
 from training.examples import OOS, IntentExample, SlotExample
+from training.gate.verdict import Integrity
 from training.progress import Progress
 from training.ranking_rows import RankingData
 from training.recipes.entities import EntityOptions, fit_entities, slot_kinds
 from training.recipes.intent import IntentOptions, fit_intent
 from training.recipes.ranking import RankingOptions, fit_ranking
 from training.reproduce import Loader, Prediction, reproduce
-from training.verdict import Integrity
 from training.workshop import FitOptions, Made, Rows
 
 if TYPE_CHECKING:

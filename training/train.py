@@ -13,7 +13,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,11 +24,25 @@ from bot.manifest import DataSet, Draft, Metric, SkillCard
 from training import evaluate as ev
 from training.data import data_set
 from training.examples import IntentExample, SlotExample
+from training.gate.evidence import (
+    Cost,
+    Evidence,
+    HeldOut,
+    Play,
+    Side,
+    Tests,
+    folder_bytes,
+    latencies,
+    measure,
+    opinions,
+)
+from training.gate.judge import judge
+from training.gate.page import write_pages
+from training.gate.verdict import Policy, Verdict
 from training.gather import Gathered, Sources, gather
 from training.progress import Progress, part, silent
 from training.reproduce import predictions
 from training.split import Split, SplitOptions
-from training.verdict import Comparison, Measured, Verdict, compare, judge, measured_intents, measured_slots
 from training.workshop import FitOptions, Made, Workshop
 
 SKILLS = ("intent", "entities", "ranking")
@@ -44,6 +58,8 @@ class TrainRequest:
     """What to train. `models` is the folder of bundles; the config that is saved with the result.
 
     `skills` not named here are taken over from the current bundle. `promote` False leaves the candidate unpromoted.
+    `policy` is what the gate demands; `play` plays the project's tests with the skills in a folder; below `reports` a
+    folder with verdict.json and diff.html is written, named like the bundle (None: none is written).
     """
 
     models: Path
@@ -53,13 +69,17 @@ class TrainRequest:
     split: SplitOptions = field(default_factory=SplitOptions)
     promote: bool = True
     by: str = ""
+    policy: Policy = field(default_factory=Policy)
+    play: Play | None = None
+    reports: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
     """A sealed candidate, whether it is current now, and all that was measured.
 
-    `reports`, and the numbers of rows `trained_on` and `held_out`, are by skill; `seconds` is wall time.
+    `reports`, and the numbers of rows `trained_on` and `held_out`, are by skill; `seconds` is wall time. `page` shows
+    the verdict to people.
     """
 
     bundle: Bundle
@@ -70,15 +90,7 @@ class TrainResult:
     held_out: Mapping[str, int]
     notes: tuple[str, ...]
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Measure:
-    """One bundle on the held-out rows."""
-
-    measured: Mapping[str, Measured]
-    reports: Mapping[str, ev.Report]
-    metrics: Mapping[str, Mapping[str, Metric]]
+    page: Path | None = None
 
 
 def train_project(request: TrainRequest, workshop: Workshop, progress: Progress = silent) -> TrainResult:
@@ -96,15 +108,17 @@ def train_project(request: TrainRequest, workshop: Workshop, progress: Progress 
     run = _Run(request, workshop, data, store, progress)
     bundle = store.create(run.fill)
     assert run.verdict is not None
-    promoted = run.verdict.promote and request.promote
+    verdict = run.verdict.model_copy(update={"bundle": bundle.id})
+    page = write_pages(request.reports / bundle.id, verdict) if request.reports is not None else None
+    promoted = verdict.promote and request.promote
     if promoted:
-        findings = ", ".join(f"{item.skill} {item.finding}" for item in run.verdict.comparisons)
+        findings = ", ".join(f"{item.skill} {item.finding}" for item in verdict.comparisons)
         store.promote(bundle.id, "trained", by=request.by, verdict=findings, replacing=run.current_id)
     progress(1.0, "done")
     return TrainResult(
         bundle=bundle,
         promoted=promoted,
-        verdict=run.verdict,
+        verdict=verdict,
         reports={skill: {**report, "bundle": bundle.id} for skill, report in run.reports.items()},
         trained_on={
             "intent": len(data.intents.train),
@@ -114,6 +128,7 @@ def train_project(request: TrainRequest, workshop: Workshop, progress: Progress 
         held_out={"intent": len(data.intents.held_out), "entities": len(data.slots.held_out)},
         notes=(*data.notes, *run.notes),
         seconds=time.monotonic() - started,
+        page=page,
     )
 
 
@@ -141,19 +156,43 @@ class _Run:
         """Fit, save, load, measure, compare, reproduce, judge."""
         made = {skill: self._make(skill, stage / skill) for skill in self._to_train()}
         self._take_over(stage, made)
-        candidate = self.workshop.load(stage)
-        new = self._measure(candidate, self._labels(made), part(self.progress, 0.7, 0.85))
-        old = self._measure_current()
-        self.progress(0.95, "checking in a fresh process")
+        candidate, labels = self.workshop.load(stage), self._labels(made)
+        new = measure(candidate, labels, self._held_out, part(self.progress, 0.7, 0.82))
         intents = self.data.intents
         shipped = self.workshop.finish(stage, (*intents.train, *intents.held_out) if "intent" in made else ())
+        self.progress(0.94, "checking in a fresh process")
         texts = self._probes()
         integrity = self.workshop.reproduce(stage, texts, predictions(shipped, texts))
-        comparisons = [self._compare(skill, new, old) for skill in made if skill in new.measured]
-        self.verdict = judge(comparisons, integrity, self.current_id)
-        self.reports = {**new.reports, **{skill: item.report for skill, item in made.items() if item.report}}
-        (stage / "verdict.json").write_text(self.verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        return self._draft(made, new, candidate.run([Utterance(text=texts[0])])[0].threshold)
+        evidence = self._evidence(Evidence(integrity, new, skills=tuple(made)), stage, shipped)
+        self.verdict = judge(evidence, self.request.policy)
+        measured = _reports(new, self._held_out)
+        self.reports = {**measured, **{skill: item.report for skill, item in made.items() if item.report}}
+        (stage / "verdict.json").write_text(self.verdict.bare().model_dump_json(indent=1) + "\n", encoding="utf-8")
+        return self._draft(made, measured, candidate.run([Utterance(text=texts[0])])[0].threshold)
+
+    @property
+    def _held_out(self) -> HeldOut:
+        return HeldOut(self.data.intents.held_out, self.data.slots.held_out)
+
+    def _evidence(self, found: Evidence, stage: Path, shipped: ev.Understander) -> Evidence:
+        """What is found of the candidate, and the same of the current bundle, on the same rows."""
+        new = replace(found.candidate, cost=Cost(None, folder_bytes(stage)), tests=self._play(stage))
+        if self.current is None:
+            return replace(found, candidate=new)
+        path, current = self.current.path, self.workshop.load(self.current.path)
+        times = latencies((shipped, self.workshop.finish(path, ())), self._probes())
+        old = measure(current, self._current_labels(), self._held_out, part(self.progress, 0.82, 0.9))
+        return Evidence(
+            integrity=found.integrity,
+            candidate=replace(new, cost=Cost(times[0], folder_bytes(stage))),
+            current=replace(old, cost=Cost(times[1], folder_bytes(path)), tests=self._play(path)),
+            current_id=self.current_id,
+            skills=found.skills,
+            fresh=opinions(current, self.data.intents.train) if "intent" in found.skills and old.intents else (),
+        )
+
+    def _play(self, folder: Path) -> Tests | None:
+        return None if self.request.play is None else self.request.play(folder)
 
     def _to_train(self) -> tuple[str, ...]:
         """The skills asked for that there is something to learn for; entity rules need no examples."""
@@ -200,46 +239,18 @@ class _Run:
         cards = {} if self.current is None else self.current.manifest.skills
         return {skill: card.labels for skill, card in cards.items()}
 
-    def _measure_current(self) -> _Measure | None:
-        if self.current is None:
-            return None
-        loaded = self.workshop.load(self.current.path)
-        return self._measure(loaded, self._current_labels(), part(self.progress, 0.85, 0.95))
-
-    def _measure(self, bundle: ev.Understander, labels: Mapping[str, Sequence[str]], progress: Progress) -> _Measure:
-        measured: dict[str, Measured] = {}
-        reports: dict[str, ev.Report] = {}
-        if labels.get("intent") and self.data.intents.held_out:
-            rows = self.data.intents.held_out
-            results = ev.intent_results(bundle, rows, progress)
-            measured["intent"] = measured_intents(results, labels["intent"])
-            reports["intent"] = ev.intent_report(results, data_set("held out", rows))
-        if labels.get("entities") and self.data.slots.held_out:
-            slots = self.data.slots.held_out
-            found = ev.slot_results(bundle, slots, progress)
-            measured["entities"] = measured_slots(found, labels["entities"])
-            reports["entities"] = ev.slot_report(found, data_set("held out", slots))
-        metrics = {
-            skill: {name: Metric(**figure) for name, figure in report["metrics"].items()}
-            for skill, report in reports.items()
-        }
-        return _Measure(measured, reports, metrics)
-
-    def _compare(self, skill: str, new: _Measure, old: _Measure | None) -> Comparison:
-        return compare(new.measured[skill], None if old is None else old.measured.get(skill))
-
     def _probes(self) -> list[str]:
         intents, slots = self.data.intents, self.data.slots
         sides: list[Sequence[IntentExample] | Sequence[SlotExample]]
         sides = [intents.held_out, slots.held_out, intents.train, slots.train]
         return [row.text for side in sides for row in side][:_PROBES]
 
-    def _draft(self, made: Mapping[str, Made], new: _Measure, threshold: float) -> Draft:
+    def _draft(self, made: Mapping[str, Made], measured: Mapping[str, ev.Report], threshold: float) -> Draft:
         cards = {} if self.current is None else dict(self.current.manifest.skills)
         if not self._wants_ranking:
             cards.pop("ranking", None)
         for skill, item in made.items():
-            cards[skill] = self._card(skill, item, new.metrics.get(skill, {}))
+            cards[skill] = self._card(skill, item, _metrics(measured.get(skill)))
         project, versions = self.request.sources.project, _versions()
         return Draft(
             kind="models",
@@ -254,7 +265,7 @@ class _Run:
             details={"versions": dict(versions), "split": asdict(self.request.split)},
         )
 
-    def _card(self, skill: str, made: Made, metrics: Mapping[str, Metric]) -> SkillCard:
+    def _card(self, skill: str, made: Made, metrics: dict[str, Metric]) -> SkillCard:
         if skill == "ranking":
             return self._ranking_card(made)
         sides: Split[IntentExample] | Split[SlotExample]
@@ -267,13 +278,12 @@ class _Run:
             data=(*sources, data_set("trained on", sides.train)),
             held_out=data_set("held out", sides.held_out),
             hyper_parameters=dict(made.hyper_parameters),
-            metrics=dict(metrics),
+            metrics=metrics,
             note=_note(len(sides.train), len(sides.held_out), sides.unmeasured),
         )
 
     def _ranking_card(self, made: Made) -> SkillCard:
         assert self.data.ranking is not None
-        found = {} if made.report is None else made.report["metrics"]
         return SkillCard(
             base=self.workshop.base,
             method=made.method,
@@ -281,9 +291,22 @@ class _Run:
             labels_sha=_labels_sha(made),
             data=(self.data.ranking.described(),),
             hyper_parameters=dict(made.hyper_parameters),
-            metrics={name: Metric(**figure) for name, figure in found.items()},
+            metrics=_metrics(made.report),
             note="trained on all stories; measured by models that did not know the stories they were asked about",
         )
+
+
+def _reports(side: Side, rows: HeldOut) -> dict[str, ev.Report]:
+    found = {}
+    if side.intents:
+        found["intent"] = ev.intent_report(side.intents, data_set("held out", rows.intents))
+    if side.slots:
+        found["entities"] = ev.slot_report(side.slots, data_set("held out", rows.slots))
+    return found
+
+
+def _metrics(report: ev.Report | None) -> dict[str, Metric]:
+    return {} if report is None else {name: Metric(**figure) for name, figure in report["metrics"].items()}
 
 
 def _labels_sha(made: Made) -> str:

@@ -14,10 +14,10 @@ from pydantic import JsonValue
 
 from training.evaluate import Report, Understander
 from training.examples import IntentExample, SlotExample
+from training.gate.verdict import Integrity
 from training.progress import Progress
 from training.ranking_rows import RankingData
 from training.reproduce import Prediction
-from training.verdict import Integrity
 
 if TYPE_CHECKING:
     from bot.project import Project

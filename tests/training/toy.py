@@ -14,10 +14,10 @@ from bot.core.protocols import Understanding, Utterance
 from skills.entities_rules import words
 from training.evaluate import Unseen, ranking_report
 from training.examples import OOS, OUTSIDE, IntentExample, SlotExample
+from training.gate.verdict import Integrity
 from training.progress import Progress
 from training.ranking_rows import RankingData
 from training.reproduce import Loader, Prediction, compared, predictions, reproduce
-from training.verdict import Integrity
 from training.workshop import FitOptions, Made, Rows
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class ToyUnderstander:
 
     def _one(self, text: str) -> Understanding:
         tokens = words(text)
-        scores = {name: sum(known.get(word, 0.0) for word, _, _ in tokens) for name, known in self.intents.items()}
+        scores = {name: sum(known.get(word, 0.0) for word, _, _ in tokens) ** 8 for name, known in self.intents.items()}
         total = sum(scores.values()) or 1.0
         ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
         known = sum(any(word in table for table in self.intents.values()) for word, _, _ in tokens)

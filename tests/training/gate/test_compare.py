@@ -1,29 +1,18 @@
-"""The verdict table: what a paired comparison on few and many rows lets pass."""
+"""What a paired comparison on few and many rows says."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from tests.training.gate.rows import KNOWN, WHOLE, evidence, measured, pair, result, results
 from training.evaluate import IntentResult
-from training.examples import OOS, IntentExample
+from training.examples import OOS, IntentExample, Origin
+from training.gate.compare import compare
+from training.gate.judge import judge
+from training.gate.measured import groups_of, measured_intents
 from training.reproduce import compared
-from training.verdict import Integrity, compare, judge, measured_intents
-
-WHOLE = Integrity(passed=True, rows=10, agreement=1.0, largest_change=0.0)
-
-
-def results(right: int, wrong: int, intent: str = "a", first: int = 0) -> list[IntentResult]:
-    rows = [IntentExample(f"text {first + number}", intent) for number in range(right + wrong)]
-    said = [intent] * right + ["other"] * wrong
-    return [IntentResult(row, name, 0.9, 0.9, True, True) for row, name in zip(rows, said, strict=True)]
-
-
-def finding(both: int, gained: int, lost: int, neither: int = 0) -> str:
-    """Rows by who is right: both, only the candidate, only the current bundle, neither."""
-    candidate = results(both + gained, 0) + results(0, lost + neither)
-    current = results(both, gained) + results(lost, neither)
-    known = ["a", "other"]
-    return compare(measured_intents(candidate, known), measured_intents(current, known)).finding
 
 
 @pytest.mark.parametrize(
@@ -39,16 +28,47 @@ def finding(both: int, gained: int, lost: int, neither: int = 0) -> str:
     ],
 )
 def test_findings(rows: tuple[int, int, int], expected: str) -> None:
-    assert finding(*rows) == expected
+    assert compare(*measured(pair(*rows))).finding == expected
+
+
+def test_what_a_bootstrap_alone_would_call_better_needs_the_swap_test_too() -> None:
+    item = compare(*measured(pair(96, 4, 0)))
+    assert item.change is not None
+    assert item.p is not None
+    assert item.change.low > 0
+    assert item.p > 0.1
+    assert item.finding == "non-inferior"
+
+
+def test_few_rows_cannot_certify_a_narrow_margin_even_if_none_differs() -> None:
+    few, many = compare(*measured(pair(10, 0, 0))), compare(*measured(pair(2000, 0, 0)))
+    assert few.margin is not None
+    assert few.margin > 0.2
+    assert many.margin == 0.01
+
+
+def test_turns_of_one_conversation_count_as_much_less_than_single_ones() -> None:
+    new, old = pair(300, 20, 50)
+    alone = compare(*measured((new, old)))
+    crowd = [replace(item.row, origin=Origin(group=f"c{number // 10}")) for number, item in enumerate(new)]
+    together = [[replace(item, row=row) for item, row in zip(side, crowd, strict=True)] for side in (new, old)]
+    item = compare(*measured((together[0], together[1])))
+    assert (alone.finding, item.finding) == ("worse", "inconclusive")
+    assert (item.groups, alone.groups) == (37, 370)
+    assert item.effect > 5
+
+
+def test_near_duplicates_stand_together() -> None:
+    rows = [IntentExample(text, "a") for text in ("Order 12?", "order 99", "something else")]
+    assert groups_of(rows).tolist() == [0, 0, 1]
 
 
 def test_the_numbers_are_in_the_reasons() -> None:
-    candidate, current = results(90, 10), results(80, 20)
-    item = compare(measured_intents(candidate, ["a"]), measured_intents(current, ["a"]))
+    verdict = judge(evidence((results(90, 10), results(80, 20))))
+    item, reason = verdict.comparisons[0], verdict.reasons[1]
     assert (item.gains, item.flips) == (10, 0)
     assert item.change is not None
     assert item.change.value == pytest.approx(0.1)
-    reason = judge([item], WHOLE, "old").reasons[1]
     assert "better: 0.900" in reason
     assert "against 0.800 now, change +0.100" in reason
     assert "10 rows gained, 0 lost" in reason
@@ -69,7 +89,6 @@ def test_rows_of_new_intents_are_reported_apart() -> None:
     assert (item.candidate.n, item.added) == (50, ("new",))
     assert item.added_score is not None
     assert item.added_score.value == pytest.approx(0.8)
-    assert "new: new at 0.800" in judge([item], WHOLE, "old").reasons[1]
 
 
 def test_a_wholly_new_label_set_is_judged_as_a_first_bundle() -> None:
@@ -78,21 +97,18 @@ def test_a_wholly_new_label_set_is_judged_as_a_first_bundle() -> None:
 
 
 def test_without_held_out_rows_nothing_is_claimed() -> None:
-    item = compare(measured_intents([], ["a"]), None)
-    assert item.finding == "unmeasured"
-    assert "was not measured" in judge([item], WHOLE, None).reasons[1]
+    assert compare(measured_intents([], ["a"]), None).finding == "unmeasured"
 
 
 def test_out_of_scope_rows_are_not_compared() -> None:
     outside = IntentResult(IntentExample("weather", OOS), "a", 0.9, 0.1, False, True)
-    assert measured_intents([outside], ["a"]).right == ()
+    assert measured_intents([outside, result(1, True)], KNOWN).right == (True,)
 
 
 @pytest.mark.parametrize(("passed", "lost", "promote"), [(True, 0, True), (False, 0, False), (True, 30, False)])
 def test_promotion_needs_integrity_and_no_worse_skill(passed: bool, lost: int, promote: bool) -> None:
-    item = compare(measured_intents(results(70, lost), ["a"]), measured_intents(results(70 + lost, 0), ["a"]))
-    integrity = WHOLE.model_copy(update={"passed": passed})
-    assert judge([item], integrity, "old").promote is promote
+    found = replace(evidence(pair(70, 0, lost)), integrity=WHOLE.model_copy(update={"passed": passed}))
+    assert judge(found).promote is promote
 
 
 def test_predictions_that_moved_fail_integrity() -> None:

@@ -1,0 +1,219 @@
+"""What must not get worse besides the figure itself: calibration, out-of-scope, noise, cost, tests, honest labels.
+
+A guard fails when the harm is more than is allowed and real: its lower bound at 97.5 % (one-sided, groups drawn whole)
+is above nothing. So a bundle that changes nothing is seldom stopped by chance, whatever the number of rows.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training import metrics as m
+from training.evaluate import IntentResult
+from training.examples import OOS
+from training.gate import stats
+from training.gate.evidence import Cost, Side, Tests
+from training.gate.measured import groups_of
+from training.gate.verdict import Check, State
+
+_FEWEST = 50
+_SLOWER, _SLOWER_MS = 1.25, 2.0
+_LARGER, _LARGER_BYTES = 1.25, 1 << 20
+_SMALL_ERROR = 0.05
+_SURELY = 0.9
+_CONTRADICTED, _BATCH = 0.3, 10
+"""Labels of a batch are refused if surely more than this share of them, and ten at least, contradict what is known."""
+Results = Sequence[IntentResult]
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """A guarded figure. `sign` is 1 where more is worse, -1 where less is. `read` makes its statistic from results."""
+
+    name: str
+    title: str
+    sign: int
+    allowed: float
+    read: Callable[[Results], m.Statistic]
+
+
+def calibration(candidate: Results, current: Results) -> list[Check]:
+    """Is the confidence still right? An error of at most 0.05 is small; a better Brier score counts more."""
+    error, brier, covered = (_guarded(figure, candidate, current) for figure in _CALIBRATION)
+    everyone = np.ones((1, len(candidate)))
+    scores = [float(m.squared_gap(_sure(side), _right(side))(everyone)[0]) for side in (candidate, current)]
+    small = float(m.calibration_error(_sure(candidate), _right(candidate))(everyone)[0]) <= _SMALL_ERROR
+    if error.state == "failed" and (small or scores[0] < scores[1]):
+        why = "small enough" if small else "the Brier score, which counts it, is better"
+        error = error.model_copy(update={"state": "passed", "sentence": f"{error.sentence}; {why}"})
+    return [error, brier, covered]
+
+
+def scope(candidate: Results, current: Results) -> list[Check]:
+    """Are out-of-scope messages still told from the others?"""
+    outside = sum(result.row.intent == OOS for result in candidate)
+    found = [_guarded(_ACCEPTED, _inside(candidate), _inside(current))]
+    if outside < _FEWEST or outside == len(candidate):
+        text = f"out of scope: {outside} rows are none of the intents; {_FEWEST} are needed to judge"
+        return [*found, Check(name="scope", state="insufficient data", sentence=text)]
+    return found + [_guarded(figure, candidate, current) for figure in _SCOPE]
+
+
+def noise(candidate: Side, current: Side, known: Set[str]) -> list[Check]:
+    """Are mistyped and misheard messages of the `known` intents understood as well as they are now?"""
+    found = []
+    for kind in sorted(set(candidate.noise) & set(current.noise)):
+        new, old = ([r for r in side.noise[kind] if r.row.intent in known] for side in (candidate, current))
+        if not new:
+            continue
+        rule = ("noise", f"accuracy with noise ({kind})", -1, 0.01)
+        statistics = (m.mean(_right(new)), m.mean(_right(old)))
+        found.append(_settled(rule, statistics, groups_of([result.row for result in new])))
+    return found
+
+
+def cost(candidate: Cost, current: Cost, grown: float) -> list[Check]:
+    """Time and size against the current bundle; `grown` is how many times more labels there are."""
+    allowed = int(current.bytes * _LARGER * max(1.0, grown)) + _LARGER_BYTES
+    text = f"size: {_mb(candidate.bytes)}, {_mb(current.bytes)} now; allowed {_mb(allowed)}"
+    found = [Check(name="size", state=_state(candidate.bytes <= allowed), sentence=text)]
+    if candidate.p95_ms is not None and current.p95_ms is not None:
+        budget = current.p95_ms * _SLOWER + _SLOWER_MS
+        text = (
+            f"latency: {candidate.p95_ms:.1f} ms (p95, one message), {current.p95_ms:.1f} ms now; allowed {budget:.1f}"
+        )
+        found.append(Check(name="latency", state=_state(candidate.p95_ms <= budget), sentence=text))
+    return found
+
+
+def tests(candidate: Tests | None, current: Tests | None) -> list[Check]:
+    """Does every test of the project that passes now still pass?"""
+    if not candidate:
+        return []
+    before = current or {}
+    lost = sorted(name for name, passed in candidate.items() if before.get(name, False) and not passed)
+    passed = sum(candidate.values())
+    text = f"tests: {passed} of {len(candidate)} test conversations pass"
+    text += f", {sum(before.values())} now" if current is not None else ""
+    text += f"; {len(lost)} passed before and fail" if lost else ""
+    return [Check(name="tests", state=_state(not lost), sentence=text, examples=tuple(lost))]
+
+
+def labels(fresh: Results, known: Sequence[str]) -> list[Check]:
+    """Do new labels contradict what the current bundle is sure of? One check over all batches (source and month)."""
+    batches: dict[tuple[str, str], list[IntentResult]] = defaultdict(list)
+    for result in fresh:
+        if result.row.intent in known and result.score >= _SURELY and result.accepted:
+            batches[result.row.origin.source, result.row.origin.month].append(result)
+    if not batches:
+        return []
+    suspect = {name: _contradictions(rows) for name, rows in batches.items() if _refused(rows)}
+    total = sum(map(len, batches.values()))
+    wrong = sum(len(_contradictions(rows)) for rows in batches.values())
+    text = f"labels: {wrong} of {total} labels contradict what the current bundle is sure of"
+    shown: list[str] = []
+    for (source, month), rows in suspect.items():
+        place = f"{source or 'unknown'}{' of ' + month if month else ''}"
+        text += f"; {len(rows)} of {len(batches[source, month])} in {place}: look at them before they teach"
+        shown += [f"{row.row.text} - labelled {row.row.intent}, surely {row.predicted}" for row in rows[:5]]
+    return [Check(name="labels", state=_state(not suspect), sentence=text, examples=tuple(shown))]
+
+
+def _contradictions(rows: Results) -> list[IntentResult]:
+    return [row for row in rows if not row.right]
+
+
+def _refused(rows: Results) -> bool:
+    """Whether the lower bound at 95 % of the share that contradicts is over what is tolerated."""
+    wrong = len(_contradictions(rows))
+    return wrong >= _BATCH and 1 - stats.upper(len(rows) - wrong, len(rows)) > _CONTRADICTED
+
+
+def _guarded(figure: _Figure, candidate: Results, current: Results) -> Check:
+    groups = groups_of([result.row for result in candidate])
+    rule = (figure.name, figure.title, figure.sign, figure.allowed)
+    return _settled(rule, (figure.read(candidate), figure.read(current)), groups)
+
+
+def _settled(
+    rule: tuple[str, str, int, float], pair: tuple[m.Statistic, m.Statistic], groups: NDArray[np.int64]
+) -> Check:
+    """The check of one figure: candidate and current on the same draws."""
+    name, title, sign, allowed = rule
+    rows = len(groups)
+    now, before = (float(statistic(np.ones((1, rows)))[0]) for statistic in pair)
+    low, high = np.nanquantile(m.resample(m.difference(*pair), rows, clusters=groups), (0.025, 0.975))
+    may = "rise" if sign > 0 else "fall"
+    text = (
+        f"{title} {now:.3f} against {before:.3f} now, change {now - before:+.3f} [{low:+.3f}, {high:+.3f}] on {rows} "
+        f"rows; may {may} by {allowed:.3f}"
+    )
+    if rows < _FEWEST:
+        return Check(name=name, state="insufficient data", sentence=f"{text}: {_FEWEST} rows are needed to judge")
+    real = low > 0 if sign > 0 else high < 0
+    return Check(name=name, state=_state(not (sign * (now - before) > allowed and real)), sentence=text)
+
+
+def _state(fine: bool) -> State:
+    return "passed" if fine else "failed"
+
+
+def _inside(results: Results) -> Results:
+    return [result for result in results if result.row.intent != OOS]
+
+
+def _right(results: Results) -> list[bool]:
+    return [result.right for result in results]
+
+
+def _sure(results: Results) -> list[float]:
+    return [result.score for result in results]
+
+
+def _is_inside(results: Results) -> list[bool]:
+    return [result.row.intent != OOS for result in results]
+
+
+def _scope_score(results: Results) -> list[float]:
+    return [result.in_scope for result in results]
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def _unrefused(results: Results) -> m.Statistic:
+    refused = m.refused(_is_inside(results), _scope_score(results), 0.95)
+    return lambda weights: 1 - refused(weights)
+
+
+_CALIBRATION = (
+    _Figure("calibration", "calibration error", 1, 0.01, lambda r: m.calibration_error(_sure(r), _right(r))),
+    _Figure("calibration", "Brier score", 1, 0.01, lambda r: m.squared_gap(_sure(r), _right(r))),
+    _Figure("calibration", "share answered at 5 % errors", -1, 0.02, lambda r: m.coverage(_sure(r), _right(r))),
+)
+_ACCEPTED = _Figure(
+    "scope", "in-scope rows accepted", -1, 0.02, lambda r: m.mean([float(result.accepted) for result in r])
+)
+_SCOPE = (
+    _Figure("scope", "out of scope: AUROC", -1, 0.01, lambda r: m.area_under(_is_inside(r), _scope_score(r))),
+    _Figure(
+        "scope",
+        "out of scope: accepted at 95 % acceptance (FPR@95)",
+        1,
+        0.03,
+        _unrefused,
+    ),
+    _Figure(
+        "scope",
+        "out of scope: refused at 97 % acceptance",
+        -1,
+        0.03,
+        lambda r: m.refused(_is_inside(r), _scope_score(r), 0.97),
+    ),
+)

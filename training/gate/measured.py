@@ -1,0 +1,94 @@
+"""A skill's held-out rows as a paired comparison needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot.manifest import Metric
+from training import metrics as m
+from training.evaluate import IntentResult, SlotResult, spelled
+from training.examples import OOS, IntentExample, SlotExample
+from training.split import key
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Labels are intents, or kinds of slots. `right` tells for each row whether it is wholly right.
+
+    The figure over some rows is twice the `hits` by the `total`. `gold` and `said` are for people to read.
+    """
+
+    skill: str
+    metric: str
+    labels: frozenset[str]
+    rows: tuple[IntentExample | SlotExample, ...]
+    row_labels: tuple[frozenset[str], ...]
+    right: tuple[bool, ...]
+    hits: tuple[int, ...]
+    total: tuple[int, ...]
+    gold: tuple[str, ...]
+    said: tuple[str, ...]
+    sureness: tuple[float, ...]
+
+    def statistic(self, rows: Sequence[int]) -> m.Statistic:
+        """The figure over these rows: accuracy, or micro F1 of slots."""
+        hits = np.array([self.hits[row] for row in rows], dtype=np.float64)
+        total = np.array([self.total[row] for row in rows], dtype=np.float64)
+
+        def figure(weights: m.Floats) -> m.Floats:
+            whole = weights @ total
+            return np.where(whole > 0, 2 * (weights @ hits) / np.maximum(whole, 1), 1.0)
+
+        return figure
+
+    def metric_on(self, rows: Sequence[int]) -> Metric:
+        """The figure over these rows with its interval; groups are drawn whole."""
+        return m.bootstrap(self.statistic(rows), len(rows), clusters=groups_of([self.rows[row] for row in rows]))
+
+
+def measured_intents(results: Sequence[IntentResult], labels: Sequence[str]) -> Measured:
+    """The in-scope rows of an intent evaluation; `labels` are the intents that the bundle knows."""
+    inside = [result for result in results if result.row.intent != OOS]
+    right = tuple(result.right for result in inside)
+    return Measured(
+        skill="intent",
+        metric="accuracy",
+        labels=frozenset(labels),
+        rows=tuple(result.row for result in inside),
+        row_labels=tuple(frozenset({result.row.intent}) for result in inside),
+        right=right,
+        hits=tuple(map(int, right)),
+        total=(2,) * len(inside),
+        gold=tuple(result.row.intent for result in inside),
+        said=tuple(result.predicted for result in inside),
+        sureness=tuple(result.score for result in inside),
+    )
+
+
+def measured_slots(results: Sequence[SlotResult], labels: Sequence[str]) -> Measured:
+    """An entity evaluation; `labels` are the kinds of slots that the bundle knows."""
+    return Measured(
+        skill="entities",
+        metric="slot_f1",
+        labels=frozenset(labels),
+        rows=tuple(result.row for result in results),
+        row_labels=tuple(frozenset(kind for _, _, kind in result.gold) for result in results),
+        right=tuple(result.gold == result.predicted for result in results),
+        hits=tuple(len(result.gold & result.predicted) for result in results),
+        total=tuple(len(result.gold) + len(result.predicted) for result in results),
+        gold=tuple(spelled(result.row.text, result.gold) for result in results),
+        said=tuple(spelled(result.row.text, result.predicted) for result in results),
+        sureness=tuple(result.score for result in results),
+    )
+
+
+def groups_of(rows: Sequence[Any]) -> NDArray[np.int64]:
+    """The number of each row's group, from 0: its conversation, or else the words that near-duplicates share."""
+    numbers: dict[str, int] = {}
+    names = [f"c {row.origin.group}" if row.origin.group else f"t {key(row.text)}" for row in rows]
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
