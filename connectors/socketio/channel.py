@@ -24,7 +24,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
 from socketio.exceptions import ConnectionRefusedError as Unwelcome
 
-from bot.core.errors import BotError, InputError, Overloaded, Refused
+from bot.core.errors import BotError, InputError, Overloaded, Refused, SettingsError
 from bot.core.events import Started
 from bot.core.messages import Address, Inbound, Message, Text
 from bot.core.protocols import Capabilities, Gateway, Receipt
@@ -120,6 +120,8 @@ class SocketIOChannel:
 
     def __init__(self, limits: Limits, setup: Setup = Setup()) -> None:  # noqa: B008 - a frozen value
         self.settings = checked(SocketIOCredentials, self.name, setup.credentials)
+        if self.settings.jwt_key is not None:
+            _check_method(self.settings.jwt_method)
         self._limits, self._payloads = limits, setup.payloads
         self._namespace = self.settings.namespace or "/"
         self._gateway: Gateway | None = None
@@ -354,6 +356,17 @@ class SocketIOChannel:
         if client is not None and client.line is not None:
             line, client.line = client.line, None
             await line.close()
+
+
+def _check_method(name: str) -> None:
+    """Raises: SettingsError: tokens signed so cannot be checked here."""
+    import jwt
+
+    try:
+        jwt.get_algorithm_by_name(name)
+    except NotImplementedError:
+        why = f"credentials.yml, channel 'socketio': jwt_method {name} needs the package cryptography; install it"
+        raise SettingsError(f"{why}, or use HS256") from None
 
 
 def _read(kind: Any, data: Sequence[object]) -> Any:

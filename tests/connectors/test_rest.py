@@ -39,10 +39,12 @@ async def test_buttons_and_sources_come_with_the_text(served: Served) -> None:
     ]
 
 
-async def test_an_empty_outcome_is_said_in_words(served: Served) -> None:
+async def test_trap_19_an_empty_outcome_is_said_in_words(served: Served) -> None:
     _, body = await say(served, sender="u1", message="nothing")
     assert isinstance(body, list)
     assert "no answer" in body[0]["text"]
+    async with served.http.post(f"{PATH}?stream=true", json={"sender": "u1", "message": "nothing"}) as answer:
+        assert "no answer" in json.loads(await answer.read())["text"]
 
 
 async def test_two_callers_without_a_sender_share_no_conversation(served: Served) -> None:

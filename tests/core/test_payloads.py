@@ -72,7 +72,7 @@ def test_what_was_not_offered_is_words(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ['/book@0.5{"to": "Rome"}', '/book@0.5{{"to": "Rome"}}'])
-def test_a_channel_may_let_any_payload_through(text: str) -> None:
+def test_trap_8_a_channel_may_let_any_payload_through_in_single_or_double_braces(text: str) -> None:
     talk = Talk(Program())
     talk.add(ev.Received(message=Message(id="u", parts=(Text(text=text),)), key="k", channel="rest", payloads=True))
     talk.run()
