@@ -17,11 +17,11 @@ import logging
 import secrets
 import traceback
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
+from pydantic import BaseModel, JsonValue
 from socketio.exceptions import ConnectionRefusedError as Unwelcome
 
 from bot.core.errors import BotError, InputError, Overloaded, Refused, SettingsError
@@ -29,12 +29,12 @@ from bot.core.events import Started
 from bot.core.messages import Address, Inbound, Message, Text
 from bot.core.protocols import Capabilities, Gateway, Receipt
 from connectors.credentials import SocketIOCredentials, checked
-from connectors.http import Answer, Call, Route, Setup, Throttle, explain
+from connectors.http import Answer, Call, Route, Setup, Throttle
 from connectors.limits import Limits
 from connectors.socketio.engine import Server, Wire
+from connectors.socketio.events import SessionRequest, Uttered, read
 from connectors.socketio.frames import Frame
 from connectors.socketio.line import CHANNEL, Arrived, Line, Listener, Place
-from connectors.texts import Key, MessageText, Name
 
 PAYLOAD_BYTES = 1_000_000
 PING_SECONDS, PONG_SECONDS = 25, 20
@@ -58,35 +58,6 @@ class _OneLine(logging.Filter):
 _library = logging.getLogger("understudy.socketio.library")
 _library.setLevel(logging.ERROR)
 _library.addFilter(_OneLine())
-
-
-class SessionRequest(BaseModel):
-    """The client asks for a session. `last_id`: the id of the last frame it has, 0 before the first."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    session_id: Name | None = None
-    last_id: (
-        Annotated[str, StringConstraints(pattern=r"^\d{1,15}(\.\d{1,6})?$")] | Annotated[int, Field(ge=0)] | None
-    ) = None
-
-    @property
-    def after(self) -> Place | None:
-        """The last frame that the client has; None if it does not count."""
-        if self.last_id is None:
-            return None
-        seq, _, part = str(self.last_id).partition(".")
-        return Place(int(seq), int(part) if part else 1_000_000)
-
-
-class Uttered(BaseModel):
-    """What a user says. `message_id` makes a resend safe."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    message: MessageText
-    session_id: Name | None = None
-    message_id: Key = Field(default_factory=lambda: secrets.token_hex(16))
 
 
 class Status(BaseModel):
@@ -254,7 +225,7 @@ class SocketIOChannel:
 
     async def _begin(self, sid: str, data: Sequence[object]) -> None:
         try:
-            asked = _read(SessionRequest, data)
+            asked = read(SessionRequest, data)
         except InputError:
             asked = SessionRequest()
         session = asked.session_id or secrets.token_hex(16)
@@ -268,7 +239,7 @@ class SocketIOChannel:
     async def _uttered(self, sid: str, *data: object) -> dict[str, JsonValue]:
         """Commit a message; the answer goes to a client that asks for an acknowledgement."""
         try:
-            said = _read(Uttered, data)
+            said = read(Uttered, data)
             conversation = await self._conversation(sid, said)
             receipt = await self._submit(conversation, said, self._metadata(data))
         except BotError as error:
@@ -367,21 +338,6 @@ def _check_method(name: str) -> None:
     except NotImplementedError:
         why = f"credentials.yml, channel 'socketio': jwt_method {name} needs the package cryptography; install it"
         raise SettingsError(f"{why}, or use HS256") from None
-
-
-def _read(kind: Any, data: Sequence[object]) -> Any:
-    """The first argument of an event, by the rules that hold for JSON from anywhere.
-
-    Raises:
-        InputError: it is not what is expected; says how.
-    """
-    given = data[0] if data else {}
-    try:
-        return kind.model_validate_json(json.dumps({} if given is None else given, allow_nan=False))
-    except ValidationError as error:
-        raise InputError(explain(error)) from None
-    except (ValueError, TypeError, RecursionError):
-        raise InputError("expected an object of JSON") from None
 
 
 async def _settled(receipt: Receipt) -> None:
