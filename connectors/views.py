@@ -46,7 +46,7 @@ def event_view(recorded: Recorded) -> EventView | None:
     """The public side of an event; None if it has none."""
     event, seq, turn, at = recorded.event, recorded.seq, recorded.turn, recorded.at
     match event:
-        case Received():
+        case Received() if event.message.parts:  # a reminder is a message that nobody said
             title = event.metadata.get("title")
             text = title if isinstance(title, str) else event.message.text
             return EventView(kind="user", seq=seq, turn=turn, at=at, id=event.key, text=text)

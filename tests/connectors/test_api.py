@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from bot.core.events import Rated
+from bot.core.events import Rated, Received, Recorded
+from bot.core.messages import Message
+from connectors.views import event_view
 from tests.server.served import Served, serving
 
 
@@ -130,3 +132,8 @@ async def test_too_many_new_conversations_of_one_address_are_refused() -> None:
         await begin(served)
         async with served.http.post("/api/v1/conversations") as answer:
             assert answer.status == 429
+
+
+def test_a_message_that_nobody_said_is_not_shown() -> None:
+    event = Received(message=Message(id="1", parts=()), key="reminder.1", channel="web", metadata={"is_external": True})
+    assert event_view(Recorded(conversation="c", seq=1, turn=1, at=1.0, event=event)) is None
