@@ -74,7 +74,9 @@ def ingest(
 
 def train(
     directory: Dir = HERE,
-    skill: Annotated[str, typer.Option(help="Only this skill: intent, entities or ranking. The others are taken over.")] = "",
+    skill: Annotated[
+        str, typer.Option(help="Only this skill: intent, entities or ranking. The others are taken over.")
+    ] = "",
     data: Annotated[
         list[str] | None, typer.Option(help="More examples: intents=FILE.jsonl or slots=FILE.jsonl; may be repeated.")
     ] = None,
