@@ -224,7 +224,10 @@ class Rated(Value):
 
 
 class Corrected(Value):
-    """What would have been right in an earlier turn. Fields left `None` were not judged."""
+    """What would have been right in an earlier turn. Fields left `None` were not judged.
+
+    `audit`: the turn was drawn uniformly at random from all, whatever it looked like. Only such answers measure.
+    """
 
     kind: Literal["corrected"] = "corrected"
     target: int
@@ -232,6 +235,7 @@ class Corrected(Value):
     entities: tuple[Entity, ...] | None = None
     reply: str | None = None
     source: Literal["click", "reviewer", "agent", "import"] = "reviewer"
+    audit: bool = False
 
 
 class Failed(Value):
