@@ -8,7 +8,7 @@ Several extractors may find the same words. Who wins:
    several words of it ("Brisa kettle"), it is one thing.
 2. *Different types*: what the author said exactly wins over what was learned, and that over what any bot would see
    (order `ACROSS_TYPES`: pattern and checked formats, lookup table, learned head, dates and amounts, plain number).
-3. Equal rank: the longer span, then the earlier one, then the type's name.
+3. Equal rank: the longer span, then the earlier one, then the type's name, then the extractor's rank and name.
 
 Synonyms come after this, on what is left.
 """
@@ -43,8 +43,9 @@ def overlap(one: Entity, other: Entity) -> bool:
 
 
 def _ranked(entities: Sequence[Entity], ranks: dict[str, int]) -> list[Entity]:
-    def key(entity: Entity) -> tuple[int, int, int, str]:
-        return ranks.get(entity.extractor, _UNKNOWN), entity.start - entity.end, entity.start, entity.type
+    def key(entity: Entity) -> tuple[int, int, int, str, int, str]:
+        rank, across = ranks.get(entity.extractor, _UNKNOWN), ACROSS_TYPES.get(entity.extractor, _UNKNOWN)
+        return rank, entity.start - entity.end, entity.start, entity.type, across, entity.extractor
 
     return sorted(entities, key=key)
 

@@ -87,5 +87,10 @@ def test_no_two_entities_overlap_and_the_order_of_extractors_does_not_matter(ent
     ]
 
 
+def test_two_extractors_of_one_rank_that_find_the_same_do_not_depend_on_their_order() -> None:
+    both = [entity("number", "a", 0, 2), entity("date", "a", 0, 2), entity("number", "b", 1, 4)]
+    assert settle(both) == settle(reversed(both))
+
+
 def test_both_orders_rank_the_same_extractors() -> None:
     assert SAME_TYPE.keys() == ACROSS_TYPES.keys()
