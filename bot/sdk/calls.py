@@ -8,6 +8,7 @@ them: it takes the unbroken run of `slot` events at the end.
 from __future__ import annotations
 
 from functools import cached_property, partial
+from urllib.parse import quote
 
 from bot.core.program import Program
 from bot.core.protocols import ActionCall
@@ -23,6 +24,11 @@ FORM_VALIDATION = "validate_"
 def validates(action: str) -> bool:
     """Whether the action checks new slot values."""
     return action == GLOBAL_VALIDATION or action.startswith(FORM_VALIDATION)
+
+
+def sent_key(call: ActionCall) -> str:
+    """The key as a header may hold it: a conversation's id may be any text."""
+    return quote(call.key, safe="/:.@")
 
 
 class Calls:

@@ -158,6 +158,8 @@ class Others:
         if source is None:
             return
         self.actions = source.open(project)
+        if self.actions is not None:
+            _log.info("custom actions", run_by=[type(server).__name__ for server in self.actions.servers])
         endpoint = _placed(project.endpoints.nlg, project.root)
         if endpoint is not None:
             from bot.sdk.nlg import NlgServer

@@ -27,7 +27,7 @@ from bot.core.protocols import ActionCall, ActionResult
 from bot.core.rasa.domain import rasa_domain
 from bot.project.endpoints import Endpoint
 from bot.sdk.answers import Reader, whole
-from bot.sdk.calls import VERSION, tracker_of, validates
+from bot.sdk.calls import VERSION, sent_key, tracker_of, validates
 from bot.sdk.chunks import Chunks
 from bot.sdk.link import basic
 from bot.sdk.telling import Teller, Wire
@@ -166,7 +166,7 @@ class GrpcActions:
         task.add_done_callback(self._ending.discard)
 
     def _sent(self, call: ActionCall) -> tuple[tuple[str, str], ...]:
-        return (*self._metadata, ("idempotency-key", call.key))
+        return (*self._metadata, ("idempotency-key", sent_key(call)))
 
     def _method(self, name: str, answer: str, many: bool = False) -> Any:
         """A method of the service; the channel is made in the running loop when it is first needed."""

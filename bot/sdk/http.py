@@ -16,7 +16,7 @@ from bot.core.program import Program
 from bot.core.protocols import ActionCall, ActionResult
 from bot.project.endpoints import Endpoint
 from bot.sdk.answers import Reader
-from bot.sdk.calls import Calls, validates
+from bot.sdk.calls import Calls, sent_key, validates
 from bot.sdk.link import Link, Reply
 
 _log = logging.getLogger(__name__)
@@ -66,7 +66,8 @@ class HttpActions:
         return reply
 
     async def _post(self, body: bytes, call: ActionCall) -> Reply:
-        headers = {"Idempotency-Key": call.key}
+        key = sent_key(call)
+        headers = {"Idempotency-Key": key, "X-Request-Id": key}
         if self._compress:
             body, headers["Content-Encoding"] = zlib.compress(body), "deflate"
         return await self._link.post(body, headers, call.name)

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
@@ -115,6 +115,12 @@ async def test_the_request_holds_tracker_and_domain() -> None:
     sent = service.metadata
     assert (sent["token"], sent["x-team"], sent["idempotency-key"]) == ("s3", "a", "c/1/action_x")
     assert sent["authorization"].startswith("Basic ")
+
+
+async def test_a_key_of_any_text_fits_into_the_metadata() -> None:
+    service = Service()
+    await result(service, replace(call(), key="a b\nJürgen/1/x"))
+    assert service.metadata["idempotency-key"] == "a%20b%0AJ%C3%BCrgen/1/x"
 
 
 async def test_trap_18_whole_numbers_are_integers_again_except_in_float_slots() -> None:

@@ -53,6 +53,14 @@ async def test_the_request_has_the_keys_of_rasa_in_its_order() -> None:
     assert found.headers["Idempotency-Key"] == "c/1/action_x"
 
 
+async def test_a_key_of_any_text_fits_into_a_header() -> None:
+    async with answering(EMPTY) as (answers, endpoint):
+        server = HttpActions(endpoint, PROGRAM)
+        await server.run(replace(call(), key="a b\nJürgen/1/x"))
+        await server.close()
+    assert answers.asked[0].headers["Idempotency-Key"] == "a%20b%0AJ%C3%BCrgen/1/x"
+
+
 async def test_requests_are_deflated_when_the_settings_say_so() -> None:
     found = await asked(compress=True)
     assert found.headers["Content-Encoding"] == "deflate"
