@@ -106,7 +106,7 @@ def _responses(route: Route, schemas: Models) -> dict[str, Any]:
 
 
 def _response(status: int, content: Mapping[str, Any]) -> dict[str, Any]:
-    if status == HTTPStatus.SWITCHING_PROTOCOLS:
+    if status in (HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.NO_CONTENT):
         return {"description": HTTPStatus(status).phrase}
     return {"description": HTTPStatus(status).phrase, "content": content}
 

@@ -27,7 +27,7 @@ from connectors.rasa_api.operations import Operations, Reads
 from connectors.rendering import rasa_messages
 from connectors.turns import settled
 
-_ONE = "/conversations/{conversation:.+}"
+_ONE = "/conversations/{conversation:(?s:.+)}"
 _LATEST = "latest"
 _FALLBACK_CHANNEL = "rest"
 

@@ -164,7 +164,7 @@ async def _report(url: str, work: Callable[[], Awaitable[bytes]]) -> None:
         timeout = aiohttp.ClientTimeout(total=_CALLBACK_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout) as client, client.post(url, data=body) as answer:
             _log.info("result sent to callback", status=answer.status, failed=failed)
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         _log.error("the result could not be sent to its callback", reason=type(error).__name__)
 
 
