@@ -17,7 +17,7 @@ from typing import Any
 
 from bot.core import events as ev
 from bot.core.conversation import Conversation, fold
-from bot.core.errors import IllegalHistory, InputError
+from bot.core.errors import Conflict, IllegalHistory, InputError
 from bot.core.program import Program
 from bot.core.protocols import EventStore
 from bot.core.rasa.events import rasa_events
@@ -127,7 +127,7 @@ async def _one(past: Past, store: EventStore, tally: _Tally) -> None:
         return
     try:
         await _append(past, found, store, tally)
-    except (InputError, IllegalHistory) as error:
+    except (InputError, IllegalHistory, Conflict) as error:
         tally.rejects += rejected_whole(past, error)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from bot.cli.main import main
 from bot.core import events as ev
 from bot.core.conversation import fold
-from bot.core.errors import InputError, NotFound
+from bot.core.errors import Conflict, InputError, NotFound, StorageUnavailable
 from bot.core.program import Program
 from bot.core.rasa.tracker import rasa_events
 from bot.store import SqlStore
@@ -83,6 +84,42 @@ async def test_what_came_later_is_added_by_a_later_import(tmp_path: Path, cut: i
     assert rasa_events(log.log, Program()) == whole.events
     again = await bring(url, log)
     assert (again.known, again.added) == (1, 0)
+
+
+class Full(MemoryStore):
+    """A log whose disk is full after some appends."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    async def append(
+        self, conversation: str, expected_seq: int, events: Sequence[ev.Recorded]
+    ) -> Sequence[ev.Recorded]:
+        if len({recorded.conversation for recorded in self.log}) >= self.room:
+            raise StorageUnavailable("no space left")
+        return await super().append(conversation, expected_seq, events)
+
+
+async def test_an_import_that_was_cut_short_is_completed(tmp_path: Path) -> None:
+    talks, log = [made_up(number) for number in range(8)], Full(3)
+    url = store(tmp_path / "rasa.db", talks)
+    with pytest.raises(StorageUnavailable):
+        await bring(url, log)
+    log.room = 100
+    result = await bring(url, log)
+    assert (result.known, result.written) == (3, 5)
+    for talk in talks:
+        await the_same(talk, log)
+
+
+async def test_a_conversation_that_moves_on_meanwhile_is_left_for_the_next_import(tmp_path: Path) -> None:
+    log = MemoryStore()
+    log.refuse = Conflict("'user-1' has moved on")
+    url = store(tmp_path / "rasa.db", [made_up(1)])
+    assert "moved on" in (await bring(url, log)).rejects[0].reason
+    log.refuse = None
+    assert (await bring(url, log)).written == 1
 
 
 async def test_a_conversation_that_went_on_here_is_left_alone(tmp_path: Path) -> None:
