@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.core.errors import InputError, NotFound
-from bot.core.events import Corrected, Entity, Received, Recorded, Transcribed, Understood
+from bot.core.events import Corrected, Entity, Received, Recorded, Started, Transcribed, Understood
 from bot.manifest import DataSet
 from skills.entities_head import kind_name
 from skills.entities_rules import words
@@ -81,11 +81,16 @@ def reviewed(history: Iterable[Recorded]) -> tuple[tuple[IntentExample, ...], tu
     `history` holds events of any conversations, each conversation's in order. Button presses teach nothing.
     """
     turns: dict[tuple[str, int], _Reviewed] = {}
+    users: dict[str, str] = {}
     for recorded in history:
         event, place = recorded.event, (recorded.conversation, recorded.turn)
-        if isinstance(event, Received):
+        if isinstance(event, Started):
+            users[recorded.conversation] = event.sender
+        elif isinstance(event, Received):
             month = f"{datetime.fromtimestamp(recorded.at, UTC):%Y-%m}"
-            turns[place] = _Reviewed(event.message.text, Origin(recorded.conversation, event.channel, month))
+            user = users.get(recorded.conversation, "")
+            origin = Origin(recorded.conversation, event.channel, month, user=user)
+            turns[place] = _Reviewed(event.message.text, origin)
         elif isinstance(event, Transcribed):
             turns[place].text = event.text
         elif isinstance(event, Understood):

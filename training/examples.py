@@ -20,13 +20,15 @@ class Origin:
     """What a row belongs to; empty where that is unknown.
 
     Rows of one `group` (a conversation, or another source of rows that are alike) are drawn together by a bootstrap.
-    `month` is YYYY-MM, `source` a file's name, "project" or "reviewed turns".
+    `month` is YYYY-MM, `source` a file's name, "project" or "reviewed turns". Rows of one `user`, who may have had many
+    conversations, are never on both sides of a split.
     """
 
     group: str = ""
     channel: str = ""
     month: str = ""
     source: str = ""
+    user: str = ""
 
 
 NOWHERE = Origin()

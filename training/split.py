@@ -1,36 +1,26 @@
-"""Which rows are held out: a pure function of text and salt, the same for ever and on every machine.
+"""Which rows are held out: a pure function of ids, words and salt, the same for ever and on every machine.
 
-Near-duplicates fall on one side: the split looks at a text's key, its set of normalised words with digits masked, so
-"Order 4711?" and "order 9: order" share a side. As data grow, rows only ever move from the held-out side to training,
-never back: what is held out now was held out from every older bundle, so old and new can be compared on it. Deciding by
-hash keeps each label's share only on average; labels that would have fewer than two rows left for training keep all.
+Rows of one customer share a side (`training.sides`), others go by a text's key, its set of normalised words with digits
+masked, so "Order 4711?" and "order 9: order" share a side. As data grow, rows only ever move from the held-out side to
+training, never back: what is held out now was held out from every older bundle, so old and new can be compared on it.
+Deciding by hash keeps each label's share only on average; labels that would have fewer than two rows left for training
+keep all.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from training.examples import OOS, IntentExample, SlotExample
+from training.examples import IntentExample, SlotExample
+from training.sides import Place, Sided, fraction, sides
+from training.sides import SplitOptions as SplitOptions
 
 Labelled = TypeVar("Labelled", IntentExample, SlotExample)
-_FEWEST = 2
-"""Rows of a label that training needs."""
 _WORD = re.compile(r"\w+")
-
-
-@dataclass(frozen=True, slots=True)
-class SplitOptions:
-    """`share` of the keys is held out (0..1), but about `most` rows at the most; `salt` gives another split."""
-
-    share: float = 0.2
-    most: int = 600
-    salt: str = "held-out-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +54,7 @@ def key(text: str) -> str:
 
 def position(text: str, salt: str) -> float:
     """Where the text's key falls in 0..1, evenly spread."""
-    digest = hashlib.sha256(f"{salt}\n{key(text)}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+    return fraction(key(text), salt)
 
 
 def clean(rows: Sequence[Labelled]) -> Cleaned[Labelled]:
@@ -91,15 +80,17 @@ def clean(rows: Sequence[Labelled]) -> Cleaned[Labelled]:
 
 
 def split(rows: Sequence[Labelled], options: SplitOptions) -> Split[Labelled]:
-    """Divide rows into those to train on and those to measure on."""
-    share = min(options.share, options.most / max(1, len(rows)))
-    held = [position(row.text, options.salt) < share for row in rows]
-    by_label: dict[str, list[bool]] = defaultdict(list)
-    for row, out in zip(rows, held, strict=True):
-        by_label[row.intent].append(out)
-    lost = {name for name, outs in by_label.items() if outs.count(False) < _FEWEST and name != OOS}
-    kept = {key(row.text) for row in rows if row.intent in lost}
-    sides = [out and key(row.text) not in kept for row, out in zip(rows, held, strict=True)]
-    train = tuple(row for row, out in zip(rows, sides, strict=True) if not out)
-    held_out = tuple(row for row, out in zip(rows, sides, strict=True) if out)
-    return Split(train, held_out, tuple(sorted(set(by_label) - {row.intent for row in held_out})))
+    """Divide rows into those to train on and those to measure on; rows that would be on both are left out of one."""
+    return divided(rows, sides([_place(row) for row in rows], options))
+
+
+def divided(rows: Sequence[Labelled], found: Sequence[Sided]) -> Split[Labelled]:
+    """The rows on their sides."""
+    train = tuple(row for row, one in zip(rows, found, strict=True) if one.side == "train")
+    held_out = tuple(row for row, one in zip(rows, found, strict=True) if one.side in ("test", "time"))
+    return Split(train, held_out, tuple(sorted({row.intent for row in rows} - {row.intent for row in held_out})))
+
+
+def _place(row: IntentExample | SlotExample) -> Place:
+    words, customer = key(row.text), row.origin.user or row.origin.group
+    return Place(customer or words, words, row.intent, author=not customer)
