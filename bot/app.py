@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.bundles import Bundle, BundleStore, PointerWatch
+from bot.bundles import Bundle, BundleStore, PointerWatch, unsealed
 from bot.config import EncoderSettings as EncoderChoice
 from bot.config import Settings
 from bot.core.errors import BotError, NotFound
@@ -49,7 +49,8 @@ class Wiring:
     """What a caller may choose. `log` replaces the project's log file; `observe` is told how long each stage took.
 
     `actions` is a module of the project whose rasa-sdk actions run in this process. `remind`: trigger what falls due.
-    `patient`: models may take as long as they like, for work that nobody waits for at the other end.
+    `patient`: models may take as long as they like, for work that nobody waits for at the other end. `models` is a
+    folder of skills to run instead of the bundle in use, `encoder` one that is loaded already.
     """
 
     log: Path | None = None
@@ -58,6 +59,8 @@ class Wiring:
     watch: bool = False
     remind: bool = False
     patient: bool = False
+    models: Path | None = None
+    encoder: Encoder | None = None
 
 
 class Searcher:
@@ -147,15 +150,19 @@ def index_folder(settings: Settings, root: Path) -> Path:
     return settings.state_folder(root) / "index"
 
 
-def load_models(project: Project, encoder: Encoder, source: ActionSource | None = None) -> Loaded:
+def load_models(
+    project: Project, encoder: Encoder, source: ActionSource | None = None, models: Path | None = None
+) -> Loaded:
     """Verify and load the project's current bundle and index; its custom actions come from `source`.
+
+    With `models`, the skills in that folder are run instead of the current bundle, unverified.
 
     Raises:
         NotFound: nothing has been trained yet.
         IntegrityError: a file differs from its manifest; names it.
     """
     root = project.root
-    bundle = model_store(project.settings, root).open_current()
+    bundle = unsealed(models) if models else model_store(project.settings, root).open_current()
     if bundle is None:
         raise NotFound(f"no trained models in {project.settings.state_folder(root)}; run: bot train {root}")
     index = load_index(project, encoder)
@@ -168,7 +175,7 @@ def load_models(project: Project, encoder: Encoder, source: ActionSource | None 
     ranking = load_ranking(bundle, project, encoder)
     rank = None if ranking is None else Runner(ranking, limits)
     others = Others(project, source)
-    models = Models(
+    use = Models(
         bundle=bundle.id,
         program=others.program.model_copy(update={"knowledge": index is not None}),
         understand=understand.run,
@@ -178,7 +185,7 @@ def load_models(project: Project, encoder: Encoder, source: ActionSource | None 
         rank=rank.run if rank else None,
     )
     runners = tuple(runner for runner in (understand, search, rank) if runner is not None)
-    return Loaded(project, bundle, index, models, runners, others)
+    return Loaded(project, bundle, index, use, runners, others)
 
 
 def patient(project: Project) -> Project:
@@ -210,9 +217,9 @@ async def open_bot(root: Path, wiring: Wiring | None = None) -> AsyncIterator[Bo
     wiring = wiring or Wiring()
     project = patient(load_project(root)) if wiring.patient else load_project(root)
     settings = project.settings
-    encoder = load_encoder(settings, root)
+    encoder = wiring.encoder or load_encoder(settings, root)
     source = ActionSource(wiring.actions)
-    loaded = load_models(project, encoder, source)
+    loaded = load_models(project, encoder, source, wiring.models)
     path = wiring.log or settings.log_file(root)
     path.parent.mkdir(parents=True, exist_ok=True)
     async with SqlStore(path) as store:

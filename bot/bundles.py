@@ -53,6 +53,11 @@ class Bundle:
         return self.manifest.id
 
 
+def unsealed(path: Path) -> Bundle:
+    """The files of a bundle in the making, to be tried before it is sealed. Nothing is verified."""
+    return Bundle(path, made(Draft(kind="models"), (), 0.0))
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A line of a listing. The files were not verified; `problem` is set if the manifest cannot be read."""

@@ -150,6 +150,24 @@ class GeneratorSettings(Section):
     """An OpenAI-compatible server to use instead of a model of our own, such as http://127.0.0.1:8000/v1."""
 
 
+def _parts(value: object) -> object:
+    """A single text is a list; commas separate, as environment variables hold no lists."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class GateSettings(Section):
+    """What a newly trained bundle must show before it is put to use. The rules: docs/gate.md."""
+
+    critical: Annotated[tuple[str, ...], NoDecode] = ()
+    """Intents of which no message may be understood worse than now: payments, safety, handing over to a person. In the
+    environment: separated by commas."""
+
+    @field_validator("critical", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return _parts(value)
+
+
 class Settings(BaseSettings):
     """All settings of a bot."""
 
@@ -190,6 +208,8 @@ class Settings(BaseSettings):
     """Custom actions."""
     retrieval: RetrievalSettings = RetrievalSettings()
     """Answers from documents."""
+    gate: GateSettings = GateSettings()
+    """What a newly trained bundle must show before it is put to use."""
     generator: GeneratorSettings = GeneratorSettings()
     """A language model that words answers; off."""
 
@@ -197,7 +217,7 @@ class Settings(BaseSettings):
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         """A single text is a list; commas separate, as environment variables hold no lists."""
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        return _parts(value)
 
     @classmethod
     def settings_customise_sources(

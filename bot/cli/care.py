@@ -74,8 +74,13 @@ def _row(item: Listed) -> tuple[str, str, str, str]:
 
 @models.command("show")
 def show_model(bundle: Annotated[str, typer.Argument(help="The bundle's id.")], project: Project = HERE) -> None:
-    """The manifest of one bundle, as JSON, after verifying every file."""
-    as_json(_bundles(project).open(bundle).manifest)
+    """The manifest of one bundle, as JSON, after verifying every file, and where its verdict and its page are."""
+    from bot.config import load_settings
+
+    manifest = _bundles(project).open(bundle).manifest.model_dump(mode="json")
+    pages = load_settings(project).state_folder(project) / "reports" / bundle
+    found = {path.name: str(path) for path in sorted(pages.glob("*")) if path.is_file()}
+    as_json({**manifest, "pages": found})
 
 
 @models.command("promote")
@@ -153,8 +158,14 @@ def erase(
     asyncio.run(_read(root, conversation))
     if not yes:
         typer.confirm(f"Delete everything said in conversation {conversation!r}? This cannot be undone", abort=True)
+    from bot.config import load_settings
+    from training.gate.page import forget
+
     gone = asyncio.run(_erase(root, conversation))
+    pages = forget(load_settings(root).state_folder(root) / "reports", {conversation})
     console.print(f"{gone} events deleted; a tombstone without content stays")
+    for page in pages:
+        console.print(f"  no longer quoted in {page}", markup=False)
 
 
 async def _erase(root: Path, conversation: str) -> int:

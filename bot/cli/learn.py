@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -84,6 +85,13 @@ def train(
         Method, typer.Option(help="frozen: seconds; late: minutes, better, and a dearer turn.")
     ] = Method.FROZEN,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bundle.")] = 0,
+    waive: Annotated[
+        list[str] | None, typer.Option(help="A check of the gate, or a critical intent, that you answer for yourself.")
+    ] = None,
+    patch: Annotated[bool, typer.Option("--patch", help="A small repair: half as many messages may change.")] = False,
+    improve: Annotated[
+        bool, typer.Option("--improve", help="No worse is not enough: something must be better.")
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Do not put the result to use, whatever the verdict.")] = False,
     json: Json = False,
 ) -> None:
@@ -94,8 +102,11 @@ def train(
     request, settings = _train_request(directory, data or [], skill, entities, seed, not keep)
     with progress(json) as advance:
         from bot.app import load_encoder
+        from bot.cli.proving import player, policy
 
         encoder = load_encoder(settings, directory)
+        demands = policy(request.sources.project, settings, waive or (), patch=patch, improve=improve)
+        request = replace(request, policy=demands, play=player(request.sources.project, encoder))
         result = train_project(request, StandardWorkshop(encoder), lambda share, what: advance("training", share))
     if json:
         as_json(
@@ -129,6 +140,7 @@ def _train_request(
         skills=(skill,) if skill else SKILLS,
         fit=FitOptions(seed=seed, entities=entities.value),
         promote=promote,
+        reports=settings.state_folder(root) / "reports",
     ), settings
 
 
@@ -152,6 +164,7 @@ def _figures(result: TrainResult) -> dict[str, Any]:
         "trained_on": result.trained_on,
         "held_out": result.held_out,
         "notes": result.notes,
+        "page": result.page,
         "seconds": round(result.seconds, 1),
     }
 
@@ -168,6 +181,8 @@ def _show_training(result: TrainResult) -> None:
         table("On examples held out of training", ["skill", "measure", "value", "95 % interval", "rows"], rows)
     for reason in result.verdict.reasons:
         console.print(f"verdict: {reason}", markup=False)
+    if result.page is not None:
+        console.print(f"What changes, and for whom: {result.page}", markup=False)
     trained = ", ".join(f"{count} for {skill}" for skill, count in result.trained_on.items() if count)
     console.print(f"Trained on {trained or 'rules alone'} in {result.seconds:.1f} s. Bundle {result.bundle.id}")
     if result.promoted:

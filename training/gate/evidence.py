@@ -18,7 +18,7 @@ from training.gate.verdict import Integrity
 from training.perturb import KINDS, perturbed
 from training.progress import Progress, part, silent
 
-_NOISY = 300
+_NOISY = 200
 """Rows that are measured again with each kind of noise."""
 _TIMED = 60
 _ROUNDS = 3

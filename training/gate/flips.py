@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from training.gate import stats
 from training.gate.compare import moves, shared_rows
 from training.gate.measured import Measured
-from training.gate.verdict import Check, Comparison, Policy, State, Turn
+from training.gate.verdict import Check, Comparison, Policy, Quote, State, Turn
 
 _LIMITS = {"normal": 0.03, "patch": 0.015}
 _LOST_OF_CHANGED = 0.25
+_SHOWN = 5
 
 
 def turns(candidate: Measured, current: Measured, policy: Policy) -> tuple[tuple[Turn, ...], tuple[Turn, ...]]:
@@ -85,5 +86,8 @@ def _critical(lost: Sequence[Turn], policy: Policy) -> Check:
     text = f"critical: {len(lost)} turns of the critical intents ({listed}) got worse; none is allowed"
     if state == "waived":
         text += f"; waived for {', '.join(names)} by {policy.by or 'a person'}"
-    shown = tuple(f"{turn.text} - {turn.right}, said: {turn.after}" for turn in lost[:5])
+    shown = tuple(
+        Quote(text=turn.text, note=f"{turn.right}, taken for {turn.after}", conversation=turn.conversation)
+        for turn in lost[:_SHOWN]
+    )
     return Check(name="critical", state=state, sentence=text, examples=shown)

@@ -19,7 +19,7 @@ from training.examples import OOS
 from training.gate import stats
 from training.gate.evidence import Cost, Side, Tests
 from training.gate.measured import groups_of
-from training.gate.verdict import Check, State
+from training.gate.verdict import Check, Quote, State
 
 _FEWEST = 50
 _SLOWER, _SLOWER_MS = 1.25, 2.0
@@ -101,7 +101,9 @@ def tests(candidate: Tests | None, current: Tests | None) -> list[Check]:
     text = f"tests: {passed} of {len(candidate)} test conversations pass"
     text += f", {sum(before.values())} now" if current is not None else ""
     text += f"; {len(lost)} passed before and fail" if lost else ""
-    return [Check(name="tests", state=_state(not lost), sentence=text, examples=tuple(lost))]
+    return [
+        Check(name="tests", state=_state(not lost), sentence=text, examples=tuple(Quote(text=name) for name in lost))
+    ]
 
 
 def labels(fresh: Results, known: Sequence[str]) -> list[Check]:
@@ -116,12 +118,17 @@ def labels(fresh: Results, known: Sequence[str]) -> list[Check]:
     total = sum(map(len, batches.values()))
     wrong = sum(len(_contradictions(rows)) for rows in batches.values())
     text = f"labels: {wrong} of {total} labels contradict what the current bundle is sure of"
-    shown: list[str] = []
+    shown: list[Quote] = []
     for (source, month), rows in suspect.items():
         place = f"{source or 'unknown'}{' of ' + month if month else ''}"
         text += f"; {len(rows)} of {len(batches[source, month])} in {place}: look at them before they teach"
-        shown += [f"{row.row.text} - labelled {row.row.intent}, surely {row.predicted}" for row in rows[:5]]
+        shown += [_doubted(row) for row in rows[:5]]
     return [Check(name="labels", state=_state(not suspect), sentence=text, examples=tuple(shown))]
+
+
+def _doubted(result: IntentResult) -> Quote:
+    note = f"labelled {result.row.intent}, surely {result.predicted}"
+    return Quote(text=result.row.text, note=note, conversation=result.row.origin.group)
 
 
 def _contradictions(rows: Results) -> list[IntentResult]:

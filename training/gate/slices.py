@@ -18,7 +18,7 @@ from training.examples import IntentExample, SlotExample
 from training.gate import stats
 from training.gate.compare import moves, shared_rows
 from training.gate.measured import Measured, groups_of
-from training.gate.verdict import Check, Slice, State
+from training.gate.verdict import Check, Quote, Slice, State
 
 Row = IntentExample | SlotExample
 TESTED, JUDGED = 200, 50
@@ -74,7 +74,7 @@ def check(found: Sequence[Slice]) -> Check:
     if unknown:
         text += f"; {unknown} have fewer than {JUDGED} rows: insufficient data"
     shown = tuple(
-        f"{item.kind} {item.name}: {item.before:.3f} before, {item.after:.3f} after, on {item.rows} rows"
+        Quote(text=f"{item.kind}: {item.name}", note=f"{item.before:.3f}, then {item.after:.3f} on {item.rows} rows")
         for item in lost
     )
     state: State = "failed" if lost else "passed" if len(found) > unknown else "insufficient data"

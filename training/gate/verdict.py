@@ -73,13 +73,21 @@ class Integrity(Value):
     largest_change: float
 
 
+class Quote(Value):
+    """Something to look at: a turn's text, or what else a check is about, and what is wrong with it."""
+
+    text: str
+    note: str = ""
+    conversation: str = ""
+
+
 class Check(Value):
-    """One thing that the gate looked at. `sentence` is for people, with the numbers; `examples` quote turns."""
+    """One thing that the gate looked at. `sentence` is for people, with the numbers."""
 
     name: str
     state: State
     sentence: str
-    examples: tuple[str, ...] = ()
+    examples: tuple[Quote, ...] = ()
 
 
 class Turn(Value):
