@@ -136,7 +136,7 @@ def fold(conversation: str, history: Iterable[ev.Recorded]) -> Conversation:
 
 # Events are told apart by their kind: a comparison of words, where `isinstance` on a model is a call of Python code for
 # every class that it is not.
-_ASIDE = frozenset(("delivered", "rated"))
+_ASIDE = frozenset(("delivered", "rated", "consented"))
 """Facts about earlier messages: nobody spoke, so the conversation is as idle as before."""
 _OF_A_TURN = frozenset(("transcribed", "understood", "predicted", "retrieved", "settled"))
 
@@ -224,7 +224,7 @@ def _of_turn(state: Conversation, event: ev.Event) -> Conversation:
             return _in_turn(state, failed=event)
         case "replied":
             return _reply(state, event)
-        case "delivered" | "interrupted" | "rated" | "corrected":  # facts for others
+        case "delivered" | "interrupted" | "rated" | "corrected" | "consented":  # facts for others
             return state
         case _:
             return _of_script(state, event)

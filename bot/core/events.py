@@ -238,6 +238,17 @@ class Corrected(Value):
     audit: bool = False
 
 
+class Consented(Value):
+    """Whether this person's words may be learned from; the latest word of a person counts, for all their conversations.
+
+    `by` is who wrote it down. What is learned from others is not touched: a refusal is no reason to be served worse.
+    """
+
+    kind: Literal["consented"] = "consented"
+    train: bool
+    by: Literal["user", "operator", "import"] = "user"
+
+
 class Failed(Value):
     """Something broke. `detail` is for operators and holds no user data."""
 
@@ -290,6 +301,7 @@ Event = Annotated[
     | Resumed
     | Rated
     | Corrected
+    | Consented
     | Failed
     | SessionStarted
     | Restarted

@@ -143,3 +143,10 @@ def test_word_about_an_earlier_message_does_not_end_a_silence() -> None:
     said = (STARTED, RECEIVED, REPLIED, ev.Settled(outcome="replied"))
     aside = (ev.Delivered(message="m", channel="web"), ev.Rated(message="m", score=1))
     assert fold("c", history(*said, *aside)).at == fold("c", history(*said)).at == 4.0
+
+
+def test_a_word_about_consent_changes_nothing_that_is_decided_on() -> None:
+    events = (STARTED, RECEIVED, REPLIED, ev.Settled(outcome="replied"))
+    before = fold("c", history(*events))
+    after = fold("c", history(*events, ev.Consented(train=False)))
+    assert after == before._replace(seq=before.seq + 1)
