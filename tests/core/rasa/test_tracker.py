@@ -8,7 +8,7 @@ import pytest
 
 from bot.core import events as ev
 from bot.core.program import Program, Slot
-from bot.core.rasa.tracker import applied, rasa_tracker, tracker_of
+from bot.core.rasa.tracker import Include, applied, rasa_tracker, tracker_of
 from tests.core.rasa.wire import (
     LISTENS,
     SCRIPTED,
@@ -157,8 +157,8 @@ def test_taking_back_restores_what_was_before() -> None:
 
 def test_events_are_shown_as_asked() -> None:
     events = [user("hi", 1.0, "greet"), event("restart", 2.0), user("yo", 3.0, "greet"), event("rewind", 4.0)]
-    shown = {name: tracker_of("c", events, SCRIPTED, name)["events"] for name in ("NONE", "ALL", "AFTER_RESTART",
-                                                                                  "APPLIED")}  # type: ignore[arg-type] # fmt: skip
+    asked: tuple[Include, ...] = ("NONE", "ALL", "AFTER_RESTART", "APPLIED")
+    shown = {name: tracker_of("c", events, SCRIPTED, name)["events"] for name in asked}
     assert shown["NONE"] is None
     assert [len(shown[name]) for name in ("ALL", "AFTER_RESTART", "APPLIED")] == [4, 2, 0]
 
