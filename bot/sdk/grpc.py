@@ -135,15 +135,19 @@ class GrpcActions:
         stream = self._method("WebhookStream", "WebhookStreamEvent", many=True)(request, metadata=self._sent(call))
         told: asyncio.Queue[Any] = asyncio.Queue()
         pump = asyncio.create_task(_pump(stream, told))
-        answer = _Answer(call)
+        answer, given_up = _Answer(call), False
         try:
             while (event := await told.get()) is not None:
                 if isinstance(event, grpc.aio.AioRpcError):
                     raise self._fault(event, call) from event
                 answer.take(event)
         except asyncio.CancelledError:
+            given_up = True
             self._spawn(self._give_up(pump, answer.open))
             raise
+        finally:
+            if not given_up:
+                pump.cancel()
         result = Reader(call.name, self._program).result(answer.final)
         return ActionResult(messages=(*answer.said, *result.messages), events=result.events)
 
