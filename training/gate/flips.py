@@ -83,7 +83,7 @@ def _critical(lost: Sequence[Turn], policy: Policy) -> Check:
     open_names = [name for name in names if name not in policy.waived]
     state: State = "failed" if open_names else "waived" if names else "passed"
     listed = ", ".join(sorted(policy.critical))
-    text = f"critical: {len(lost)} turns of the critical intents ({listed}) got worse; none is allowed"
+    text = f"critical: turns of {listed} that got worse: {len(lost)}; none is allowed"
     if state == "waived":
         text += f"; waived for {', '.join(names)} by {policy.by or 'a person'}"
     shown = tuple(

@@ -19,11 +19,13 @@ SIZE = 260
 """Side of the reliability picture, in CSS pixels."""
 SPAN = 200
 """Width of a picture of a change."""
-STEP = 28
+STEP = 26
 """Side of a cell of the confusion picture."""
 VERDICT, PAGE = "verdict.json", "diff.html"
 _LABELS = 14
 _ORDER = ("failed", "waived", "insufficient data", "passed")
+_ORDERED = {"length": "length in characters", "month": "month"}
+"""Kinds of slices whose names have an order of their own, and their titles."""
 _TITLES = {"intent": "Intents", "entities": "Entities", "ranking": "Next action"}
 
 
@@ -54,6 +56,7 @@ class Group:
     """Slices of a kind, on one scale. `still` ones did not change and are folded away."""
 
     kind: str
+    title: str
     moved: tuple[Slice, ...]
     still: tuple[Slice, ...]
     scale: Scale
@@ -156,10 +159,10 @@ def _groups(slices: Sequence[Slice]) -> list[Group]:
     for kind in kinds:
         rows = [item for item in slices if item.kind == kind]
         moved = [item for item in rows if item.gains or item.flips]
-        moved.sort(key=lambda item: (item.gains - item.flips, item.name))
+        moved.sort(key=lambda item: (0 if kind in _ORDERED else item.gains - item.flips, item.name))
         reach = max([abs(edge) for item in moved for edge in (item.change.low, item.change.high)], default=0.0)
         still = tuple(item for item in rows if not (item.gains or item.flips))
-        found.append(Group(kind, tuple(moved), still, Scale(max(reach, 0.02))))
+        found.append(Group(kind, _ORDERED.get(kind, kind), tuple(moved), still, Scale(max(reach, 0.02))))
     return found
 
 

@@ -25,12 +25,12 @@ TESTED, JUDGED = 200, 50
 _DROP, _PROBABLE = 0.05, 0.9
 _PRIOR = 50.0
 """How many rows of the usual a small slice is shrunk by."""
-_LENGTHS = ((15, "to 15 characters"), (40, "16 to 40"), (80, "41 to 80"))
+_LENGTHS = ((15, "1 to 15"), (40, "16 to 40"), (80, "41 to 80"))
 _KINDS: Mapping[str, Callable[[Row], str]] = {
     "intent": lambda row: row.intent,
     "language": lambda row: row.lang,
     "channel": lambda row: row.origin.channel,
-    "length": lambda row: next((name for most, name in _LENGTHS if len(row.text) <= most), "over 80"),
+    "length": lambda row: next((name for most, name in _LENGTHS if len(row.text) <= most), "81 and more"),
     "month": lambda row: row.origin.month,
     "source": lambda row: row.origin.source,
 }
