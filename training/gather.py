@@ -15,23 +15,32 @@ from training.data import data_set, from_project, read_intents, read_slots, revi
 from training.examples import OOS, OUTSIDE, IntentExample, SlotExample
 from training.ranking_log import choices
 from training.ranking_rows import RankingData, ranking_data
-from training.split import Labelled, Split, SplitOptions, clean, split
+from training.rows import intents_on, slots_on
+from training.sides import Side
+from training.snapshots import Snapshot
+from training.split import Labelled, Split, SplitOptions, clean, on_sides, split
 
 if TYPE_CHECKING:
     from bot.project import Project
 
 _SHOWN = 5
 _PAGE = 5000
+_TEACH: tuple[Side, ...] = ("train",)
+_MEASURE: tuple[Side, ...] = ("test", "time")
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where rows come from. `log` is the log's database file; `intents` and `slots` are JSONL files."""
+    """Where rows come from. `log` is the log's database file; `intents` and `slots` are JSONL files.
+
+    With a `snapshot`, all rows and their sides are those of the snapshot; of the log only next actions are learned.
+    """
 
     project: Project | None = None
     log: Path | None = None
     intents: tuple[Path, ...] = ()
     slots: tuple[Path, ...] = ()
+    snapshot: Snapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,8 @@ def gather(sources: Sources, options: SplitOptions) -> Gathered:
         InputError: a file has bad rows, or there is nothing to learn from.
     """
     log = read_log(sources.log) if sources.log is not None and sources.log.exists() else []
+    if sources.snapshot is not None:
+        return _from_snapshot(sources.snapshot, sources.project, log)
     parts = _parts(sources, log)
     intents = clean([row for part in parts for row in part.intents])
     slots = clean([row for part in parts for row in part.slots])
@@ -81,6 +92,21 @@ def gather(sources: Sources, options: SplitOptions) -> Gathered:
         tuple(data_set(part.name, part.slots) for part in parts if part.slots),
         tuple(notes),
         _ranking(sources.project, by_intent.train, log),
+    )
+
+
+def _from_snapshot(snapshot: Snapshot, project: Project | None, log: Sequence[Recorded]) -> Gathered:
+    rows, data = snapshot.rows, (snapshot.described(),)
+    intents = [clean(intents_on(rows, *sides)) for sides in (_TEACH, _MEASURE)]
+    slots = [clean(slots_on(rows, *sides)) for sides in (_TEACH, _MEASURE)]
+    by_intent = on_sides(*(found.rows for found in intents))
+    return Gathered(
+        by_intent,
+        on_sides(*(found.rows for found in slots)),
+        data,
+        data if any(found.rows for found in slots) else (),
+        tuple(_notes("intents", 0, [pair for found in intents for pair in found.conflicts])),
+        _ranking(project, by_intent.train, log),
     )
 
 

@@ -133,7 +133,7 @@ def _cluster_sides(places: Sequence[Place], own: Sequence[Side], pinned: Set[str
         fixed = [row for row in rows if places[row].taught or places[row].anchor in pinned]
         authors = [row for row in rows if places[row].author]
         counted = fixed or authors or [row for row in rows if own[row] == "train" or places[row].human]
-        chosen = max((own[row] for row in counted), key=_PROTECTED.__getitem__, default="train")
+        chosen: Side = max((own[row] for row in counted), key=_PROTECTED.__getitem__, default="train")
         found[name] = (chosen, bool(fixed or authors))
     return found
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from training.examples import IntentExample, SlotExample
-from training.sides import Place, Sided, fraction, sides
+from training.sides import Place, fraction, sides
 from training.sides import SplitOptions as SplitOptions
 
 Labelled = TypeVar("Labelled", IntentExample, SlotExample)
@@ -81,14 +81,15 @@ def clean(rows: Sequence[Labelled]) -> Cleaned[Labelled]:
 
 def split(rows: Sequence[Labelled], options: SplitOptions) -> Split[Labelled]:
     """Divide rows into those to train on and those to measure on; rows that would be on both are left out of one."""
-    return divided(rows, sides([_place(row) for row in rows], options))
+    found = list(zip(rows, sides([_place(row) for row in rows], options), strict=True))
+    train = tuple(row for row, one in found if one.side == "train")
+    return on_sides(train, tuple(row for row, one in found if one.side in ("test", "time")))
 
 
-def divided(rows: Sequence[Labelled], found: Sequence[Sided]) -> Split[Labelled]:
-    """The rows on their sides."""
-    train = tuple(row for row, one in zip(rows, found, strict=True) if one.side == "train")
-    held_out = tuple(row for row, one in zip(rows, found, strict=True) if one.side in ("test", "time"))
-    return Split(train, held_out, tuple(sorted({row.intent for row in rows} - {row.intent for row in held_out})))
+def on_sides(train: tuple[Labelled, ...], held_out: tuple[Labelled, ...]) -> Split[Labelled]:
+    """Rows whose sides are known."""
+    labels = {row.intent for row in (*train, *held_out)}
+    return Split(train, held_out, tuple(sorted(labels - {row.intent for row in held_out})))
 
 
 def _place(row: IntentExample | SlotExample) -> Place:

@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from bot.bundles import Bundle, BundleStore
 from bot.core.errors import InputError, IntegrityError, NotFound
 from bot.core.protocols import Utterance
@@ -42,6 +44,7 @@ from training.gate.verdict import Policy, Verdict
 from training.gather import Gathered, Sources, gather
 from training.progress import Progress, part, silent
 from training.reproduce import predictions
+from training.runs import Runs, digest_of, key_of
 from training.split import Split, SplitOptions
 from training.workshop import FitOptions, Made, Workshop
 
@@ -59,7 +62,9 @@ class TrainRequest:
 
     `skills` not named here are taken over from the current bundle. `promote` False leaves the candidate unpromoted.
     `policy` is what the gate demands; `play` plays the project's tests with the skills in a folder; below `reports` a
-    folder with verdict.json and diff.html is written, named like the bundle (None: none is written).
+    folder with verdict.json and diff.html is written, named like the bundle (None: none is written). `runs` is where
+    fitted skills are kept until the bundle is sealed, so that a killed run can go on, and where trainers wait for each
+    other (None: neither).
     """
 
     models: Path
@@ -72,6 +77,7 @@ class TrainRequest:
     policy: Policy = field(default_factory=Policy)
     play: Play | None = None
     reports: Path | None = None
+    runs: Runs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +105,18 @@ def train_project(request: TrainRequest, workshop: Workshop, progress: Progress 
     Raises:
         InputError: there is nothing to learn from, or a data file has bad rows.
         IntegrityError: the candidate cannot be loaded again.
-        Conflict: another bundle was promoted meanwhile; the candidate is kept, unpromoted.
+        Conflict: another training is at work and does not end; or another bundle was promoted meanwhile: then the
+            candidate is kept, unpromoted.
     """
+    if request.runs is None:
+        return _train(request, workshop, progress)
+    with request.runs.alone(progress):
+        result = _train(request, workshop, progress)
+        request.runs.clear()
+        return result
+
+
+def _train(request: TrainRequest, workshop: Workshop, progress: Progress) -> TrainResult:
     started = time.monotonic()
     progress(0.0, "reading examples")
     data = gather(request.sources, request.split)
@@ -215,6 +231,29 @@ class _Run:
         return self.request.sources.project is None or self.data.ranking is not None
 
     def _make(self, skill: str, folder: Path) -> Made:
+        """Fit a skill, or take what a killed run had already fitted."""
+        if self.request.runs is None:
+            return self._fit(skill, folder)
+        return self.request.runs.stage(self._key(skill), folder, lambda fresh: self._fit(skill, fresh))
+
+    def _key(self, skill: str) -> str:
+        """What a fit depends on. The project counts whole: its rules and lists are part of the entities."""
+        project, ranking = self.request.sources.project, self.data.ranking
+        rows: Sequence[object] = self.data.intents.train if skill == "intent" else self.data.slots.train
+        if skill == "ranking" and ranking is not None:
+            rows = [ranking.described().sha256, sorted(ranking.texts.items()), ranking.strange]
+        return key_of(
+            {
+                "skill": skill,
+                "rows": digest_of(rows),
+                "project": digest_of([] if project is None else [project.program.id, project.nlu, project.settings]),
+                "fit": asdict(self.request.fit),
+                "encoder": self.workshop.fingerprint,
+                "versions": _versions(),
+            }
+        )
+
+    def _fit(self, skill: str, folder: Path) -> Made:
         low, high = _SHARES[skill]
         if skill == "ranking":
             assert self.data.ranking is not None
@@ -255,14 +294,14 @@ class _Run:
         return Draft(
             kind="models",
             parent=self.current_id,
-            code=versions["understudy"],
+            code=str(versions["understudy"]),
             lock=hashlib.sha256("\n".join(f"{name}=={found}" for name, found in versions.items()).encode()).hexdigest(),
             seeds={"fit": self.request.fit.seed},
             skills=cards,
             thresholds={"in_scope": threshold},
             program=project.program.id if project is not None else "",
             encoder=self.workshop.fingerprint,
-            details={"versions": dict(versions), "split": asdict(self.request.split)},
+            details={"versions": versions, "split": asdict(self.request.split)},
         )
 
     def _card(self, skill: str, made: Made, metrics: dict[str, Metric]) -> SkillCard:
@@ -326,8 +365,8 @@ def _note(trained: int, held_out: int, unmeasured: Sequence[str]) -> str:
     return f"{text}; without a held-out row: {', '.join(unmeasured)}" if unmeasured else text
 
 
-def _versions() -> dict[str, str]:
-    found = {}
+def _versions() -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {}
     for name in _LOCKED:
         try:
             found[name] = version(name)
