@@ -5,32 +5,27 @@ that whoever finds a fault can say where it is. Refused, each with file, line an
 NUL, text that is not UTF-8, duplicate keys, tags that would build objects, more than one document, nesting without end,
 and aliases that unfold into more than the file may hold.
 
-The parsing itself is ruamel.yaml's event stream; nothing is ever constructed from a tag.
+The parsing itself is an event stream; nothing is ever constructed from a tag. libyaml's stream is taken for what both
+parsers read alike; all else, faults included, is read by ruamel.yaml's, so that places and words do not depend on
+whether PyYAML was built with libyaml.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import yaml
 from pydantic import JsonValue
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-)
 
 from bot.core.errors import ProjectError
+
+if TYPE_CHECKING:
+    from ruamel.yaml.error import MarkedYAMLError
 
 MAX_BYTES = 16_000_000
 """Largest file, in bytes."""
@@ -43,8 +38,13 @@ _CORE = "tag:yaml.org,2002:"
 _INT = re.compile(r"[-+]?\d{1,100}$")
 _FLOAT = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?$")
 _NULL = ("", "~", "null", "Null", "NULL")
+_MEANING = frozenset("0123456789+-.~nNtTfF")
+"""How an unquoted text begins that may be something else than text."""
 _TRUE, _FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
 _UNFIT = re.compile("[\0\ud800-\udfff]")
+_FAST = getattr(yaml, "CSafeLoader", None)
+_READ_OTHERWISE = re.compile("[\t\x85\u2028\u2029]")
+"""Characters that libyaml takes another way: tabs inside texts, and line ends that YAML 1.2 does not know."""
 
 Scalar = str | int | float | bool | None
 
@@ -144,6 +144,19 @@ def parse_yaml(text: str, name: str) -> Node:
     Raises:
         ProjectError: as for `read_yaml`.
     """
+    if _FAST is not None and not _READ_OTHERWISE.search(text):
+        try:
+            return _Builder(name).build(yaml.parse(text, Loader=_FAST))
+        except (yaml.YAMLError, ValueError):
+            pass  # read again below, which says what is wrong
+    return parse_slowly(text, name)
+
+
+def parse_slowly(text: str, name: str) -> Node:
+    """Read YAML text with the parser that is pure Python: the same tree, the same errors, several times slower."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
     try:
         return _Builder(name).build(YAML(typ="safe", pure=True).parse(text))
     except MarkedYAMLError as error:
@@ -172,7 +185,10 @@ def _reason(error: MarkedYAMLError) -> str:
 
 
 class _Builder:
-    """Turns the event stream into nodes without recursion, counting as it goes."""
+    """Turns the event stream into nodes without recursion, counting as it goes.
+
+    Events are told apart by the names of their classes, which both parsers share.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -180,43 +196,50 @@ class _Builder:
         self.open: list[tuple[Node, str | None, Node | None]] = []
         self.root: Node | None = None
         self.total = 0
+        self.documents = 0
 
     def build(self, events: Iterator[Any]) -> Node:
-        documents = 0
+        take: dict[str, Callable[[Any], None]] = {
+            "ScalarEvent": lambda event: self.value(event, self.scalar(event)),
+            "MappingStartEvent": lambda event: self.begin(event, {}),
+            "SequenceStartEvent": lambda event: self.begin(event, []),
+            "MappingEndEvent": self.close,
+            "SequenceEndEvent": self.close,
+            "AliasEvent": lambda event: self.attach(self.counted(event, self.alias(event))),
+            "DocumentStartEvent": self.document,
+        }
         for event in events:
-            if isinstance(event, DocumentStartEvent):
-                documents += 1
-                if documents > 1:
-                    raise self.error("a second document starts here; keep one document in a file", event)
-            elif isinstance(event, MappingEndEvent | SequenceEndEvent):
-                self.close()
-            else:
-                self.value(event)
+            taken = take.get(type(event).__name__)
+            if taken is not None:
+                taken(event)
         return self.root or Node(None, self.name, 1)
+
+    def document(self, event: Any) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            raise self.error("a second document starts here; keep one document in a file", event)
 
     def error(self, message: str, event: Any) -> ProjectError:
         return ProjectError(message, f"{self.name}:{event.start_mark.line + 1}")
 
-    def value(self, event: Any) -> None:
-        if isinstance(event, AliasEvent):
-            node = self.alias(event)
-        elif isinstance(event, ScalarEvent):
-            node = self.scalar(event)
-        elif isinstance(event, MappingStartEvent | SequenceStartEvent):
-            node = self.collection(event)
-        else:
-            return
+    def value(self, event: Any, node: Node) -> None:
+        if event.anchor:
+            self.anchors[event.anchor] = node
+        self.attach(self.counted(event, node))
+
+    def begin(self, event: Any, empty: list[Node] | dict[str, Node]) -> None:
+        node = self.counted(event, self.collection(event, empty))
+        if event.anchor:
+            self.anchors[event.anchor] = node
+        self.open.append((node, None, None))
+
+    def counted(self, event: Any, node: Node) -> Node:
         self.total += node.size
         if self.total > MAX_NODES:
             raise self.error(f"more than {MAX_NODES:,} values, aliases unfolded; split the file", event)
-        if event.anchor and not isinstance(event, AliasEvent):
-            self.anchors[event.anchor] = node
         if len(self.open) + node.height >= MAX_DEPTH:
             raise self.error(f"nested deeper than {MAX_DEPTH} levels", event)
-        if isinstance(event, MappingStartEvent | SequenceStartEvent):
-            self.open.append((node, None, None))
-        else:
-            self.attach(node)
+        return node
 
     def alias(self, event: Any) -> Node:
         node = self.anchors.get(event.anchor)
@@ -226,17 +249,18 @@ class _Builder:
             raise self.error(f"alias *{event.anchor} stands inside what it refers to", event)
         return node
 
-    def collection(self, event: Any) -> Node:
-        expected = "map" if isinstance(event, MappingStartEvent) else "seq"
+    def collection(self, event: Any, empty: list[Node] | dict[str, Node]) -> Node:
+        expected = "map" if isinstance(empty, dict) else "seq"
         if event.tag not in (None, "!", _CORE + expected):
             raise self.error(f"tag {str(event.tag)!r} is not allowed; remove it", event)
-        return Node({} if expected == "map" else [], self.name, event.start_mark.line + 1)
+        return Node(empty, self.name, event.start_mark.line + 1)
 
     def scalar(self, event: Any) -> Node:
-        text = str(event.value)
+        text: str = event.value
         if _UNFIT.search(text):
             raise self.error("an escape that stands for no character (NUL or half a surrogate pair); remove it", event)
-        tag = str(event.tag or "")
+        tag = event.tag or ""
+        value: Scalar
         if tag in ("", "!"):
             value = resolve(text) if event.implicit[0] and not tag else text
         elif tag == _CORE + "str":
@@ -258,6 +282,8 @@ class _Builder:
             self.open[-1] = (holder, self.key(holder, node), node)
             return
         else:
+            if node.value is None and key_node is not None:
+                node.line = min(node.line, key_node.line)  # of nothing, the parsers see different places
             self.enter(holder, key, node)
             self.open[-1] = (holder, None, None)
         holder.size += node.size + (key_node is not None)
@@ -285,7 +311,7 @@ class _Builder:
                 if name not in holder.map:
                     holder.map[name], holder.keys[name] = value, source.keys[name]
 
-    def close(self) -> None:
+    def close(self, _: Any) -> None:
         node, _, _ = self.open.pop()
         self.attach(node)
 
@@ -298,6 +324,8 @@ def _key_text(value: Scalar | list[Node] | dict[str, Node]) -> str:
 
 def resolve(text: str) -> Scalar:
     """What an unquoted text means in YAML 1.2; numbers that JSON cannot hold stay text."""
+    if text and text[0] not in _MEANING:
+        return text
     if text in _NULL:
         return None
     if text in _TRUE:
