@@ -14,7 +14,7 @@ from bot.config import PREFIX, Settings
 _HEAD = """\
 # Settings
 
-Written from `bot/config.py` by `python -m bot.reference > docs/settings.md`; do not edit by hand.
+Written from `bot/config.py` and `bot/sections.py` by `python -m bot.reference > docs/settings.md`; do not edit by hand.
 
 All settings stand in `bot.yml` in the project folder, and everything has a default. A variable of the environment wins
 over the file: `BOT_` and the key in capitals, `__` between levels, as in `BOT_SERVER__PORT=8080`. Languages and

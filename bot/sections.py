@@ -1,0 +1,153 @@
+"""The sections of bot.yml. Docstrings below the fields are the reference that docs/settings.md is made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+MINILM = "all-MiniLM-L6-v2"
+Region = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class StoreSettings(Section):
+    """The log of conversations."""
+
+    path: Path | None = None
+    """The SQLite file; relative to the project. Default: `log.db` in the state folder."""
+
+
+class EncoderSettings(Section):
+    """The sentence encoder that all skills share."""
+
+    model: str = Field(default=MINILM, min_length=1)
+    """`all-MiniLM-L6-v2` (comes with the installation), a folder, or the id of a Hugging Face repository."""
+    revision: str | None = None
+    """Commit of the repository, 40 hex digits; needed for a repository."""
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """Digest of `model.safetensors`, 64 hex digits; needed for a folder or a repository."""
+    threads: int = Field(default=1, ge=1, le=256)
+    """CPU threads of one forward pass."""
+    recent_mib: int = Field(default=32, ge=0, le=65_536)
+    """Memory for the encodings of recent short texts, in MiB: what is said again costs nothing. 0: none."""
+
+    @model_validator(mode="after")
+    def _pinned(self) -> EncoderSettings:
+        """Weights of another encoder are only used when they are the ones that were meant."""
+        if self.model != MINILM and self.sha256 is None:
+            raise ValueError("another encoder needs `sha256`, the digest of its model.safetensors")
+        return self
+
+
+class RunnerSettings(Section):
+    """How skills are run."""
+
+    deadline_s: float = Field(default=2.0, gt=0, le=600)
+    """Seconds until a skill that has not answered is given up and the fallback answer is sent."""
+    max_batch: int = Field(default=32, ge=1, le=1024)
+    """Most items of one batch."""
+
+
+class QueueSettings(Section):
+    """How much may wait before new messages are refused."""
+
+    conversation: int = Field(default=64, ge=1, le=10_000)
+    """Messages of one conversation without an outcome."""
+    all: int = Field(default=2_000, ge=1, le=1_000_000)
+    """Messages of all conversations together without an outcome."""
+
+
+class RetrievalSettings(Section):
+    """Answers from documents."""
+
+    top: int = Field(default=5, ge=1, le=100)
+    """How many passages a search gives."""
+    floor: float | None = Field(default=None, ge=0, le=1)
+    """Relevance below which the bot says that it does not know, 0 to 1. Default: fitted on the documents."""
+
+
+class ChannelSettings(Section):
+    """One channel."""
+
+    payloads: bool = False
+    """Whether anybody may type `/intent{"entity": "value"}`, `/restart` and the like and is obeyed, as in Rasa: for
+    test harnesses. Off: such texts are words, and only buttons that the bot has sent are obeyed."""
+
+
+class ChannelsSettings(Section):
+    """The channels. Which of them are served: docs/channels.md."""
+
+    web: ChannelSettings = ChannelSettings()
+    """The web page and our own API."""
+    rest: ChannelSettings = ChannelSettings()
+    """Rasa's REST channel."""
+    callback: ChannelSettings = ChannelSettings()
+    """Rasa's callback channel."""
+    socketio: ChannelSettings = ChannelSettings()
+    """Rasa's Socket.IO channel."""
+
+
+class ActionSettings(Section):
+    """Custom actions. Which server runs them: docs/actions.md."""
+
+    deadline_s: float = Field(default=10.0, gt=0, le=600)
+    """Seconds until an action that has not answered is given up and the user is told that something went wrong."""
+    compress: bool = False
+    """Whether requests to an action server over HTTP are deflated."""
+    words_deadline_s: float = Field(default=2.0, gt=0, le=600)
+    """Seconds until a server that words responses is given up and the domain's own wording is sent."""
+
+
+class GeneratorSettings(Section):
+    """A language model that words answers. Off: a bot answers from approved text until its generator is proven."""
+
+    model: str | None = None
+    """A folder or the id of a Hugging Face repository; with `base_url`, the name of the served model."""
+    revision: str | None = None
+    """Commit of the repository, 40 hex digits."""
+    base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    """An OpenAI-compatible server to use instead of a model of our own, such as http://127.0.0.1:8000/v1."""
+
+
+def parts(value: object) -> object:
+    """A single text is a list; commas separate, as environment variables hold no lists."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class GateSettings(Section):
+    """What a newly trained bundle must show before it is put to use. The rules: docs/gate.md."""
+
+    critical: Annotated[tuple[str, ...], NoDecode] = ()
+    """Intents of which no message may be understood worse than now: payments, safety, handing over to a person. In the
+    environment: separated by commas."""
+
+    @field_validator("critical", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return parts(value)
+
+
+class PrivacySettings(Section):
+    """What may be learned from, and for how long. docs/privacy.md tells what masking does."""
+
+    train: Literal["opt-out", "opt-in"] = "opt-out"
+    """opt-out: conversations teach unless the person refused; opt-in: only those of people who agreed."""
+    retention_days: int | None = Field(default=None, ge=1, le=36_500)
+    """Days after its last event when a conversation teaches no more and `bot erase --expired` deletes it. Default:
+    kept."""
+    regions: Annotated[tuple[Region, ...], NoDecode] = ()
+    """Countries, as ISO 3166 letters, whose phone numbers come without a prefix. Default: those of the languages.
+    In the environment: separated by commas."""
+
+    @field_validator("regions", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return parts(value)
