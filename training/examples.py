@@ -36,13 +36,18 @@ NOWHERE = Origin()
 
 @dataclass(frozen=True, slots=True)
 class IntentExample:
-    """A text and its intent. `intent` is `OOS` when none fits."""
+    """A text and its intent. `intent` is `OOS` when none fits.
+
+    `weight` is how far the label is believed: 1 if a person gave it, less if it was read from signals. Only rows that
+    weigh 1 ever measure.
+    """
 
     text: str
     intent: str
     lang: str = "en"
     where: str = field(default="", compare=False)
     origin: Origin = field(default=NOWHERE, compare=False)
+    weight: float = field(default=1.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
