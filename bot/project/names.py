@@ -31,6 +31,8 @@ DEFAULT_ACTIONS = (
     "action_extract_slots",
 )
 """Actions that every Rasa bot has."""
+DEFAULT_LOOPS = ("action_two_stage_fallback",)
+"""Loops that are no forms."""
 DEFAULT_INTENTS = ("restart", "back", "session_start", "nlu_fallback")
 """Intents that every Rasa bot has."""
 
@@ -62,7 +64,8 @@ class Names:
 
     def form(self, name: str, where: str) -> None:
         """Warn of a form that does not exist."""
-        self.unknown("form", name, self.domain.script.forms, where, "write it under `forms:` in the domain")
+        known = (*self.domain.script.forms, *DEFAULT_LOOPS)
+        self.unknown("form", name, known, where, "write it under `forms:` in the domain")
 
     def intent(self, name: str, where: str) -> None:
         """Warn of an intent that does not exist."""

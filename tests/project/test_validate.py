@@ -39,6 +39,12 @@ def test_a_rule_against_a_rule_is_found(tmp_path: Path) -> None:
     )
 
 
+def test_the_two_stage_fallback_is_a_loop_without_a_form(tmp_path: Path) -> None:
+    loop = "action_two_stage_fallback"
+    rule = f"rules:\n- rule: doubt\n  steps: [{{intent: nlu_fallback}}, {{action: {loop}}}, {{active_loop: {loop}}}]\n"
+    assert found(tmp_path, {"data/more.yml": rule}) == []
+
+
 RULES = """\
     rules:
     - rule: full

@@ -6,7 +6,8 @@
     inconclusive   none of these: too few rows to tell
 
 Rows whose label only one bundle knows are not compared: adding an intent is normal, and its own figure is reported. The
-first bundle is held to a floor above chance instead.
+first bundle is held to a floor above chance instead, unless it is measured on too few rows to say anything: a small
+project must be able to start.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from training import metrics as m
 from training.gate import stats
 from training.gate.measured import Measured, groups_of
 from training.gate.verdict import Comparison, Finding
+
+FEW = 20
+"""With fewer rows that count, a first bundle is not held to a floor."""
 
 
 def compare(candidate: Measured, current: Measured | None) -> Comparison:
@@ -92,11 +96,10 @@ def finding(change: stats.Change, margin: float) -> Finding:
 
 def _first(candidate: Measured) -> Comparison:
     rows = range(len(candidate.right))
-    figure, floor = candidate.metric_on(rows), _floor(candidate)
-    said: Finding = "first" if figure.value >= floor else "below floor"
-    return Comparison(
-        skill=candidate.skill, metric=candidate.metric, finding=said, candidate=figure, floor=round(floor, 5)
-    )
+    telling = sum(total > 0 for total in candidate.total)
+    figure, floor = candidate.metric_on(rows), round(_floor(candidate), 5) if telling >= FEW else None
+    said: Finding = "first" if floor is None or figure.value >= floor else "below floor"
+    return Comparison(skill=candidate.skill, metric=candidate.metric, finding=said, candidate=figure, floor=floor)
 
 
 def _floor(candidate: Measured) -> float:

@@ -20,7 +20,9 @@ def comparison_sentence(item: Comparison) -> str:
     name = f"{item.skill}: {item.metric}"
     if item.finding == "unmeasured" or item.candidate is None:
         return f"{name} was not measured: no row is held out; add more examples"
-    if item.change is None or item.current is None or item.margin is None or item.sure is None:
+    if item.change is None and item.floor is None:
+        text = f"{name} {shown(item.candidate)}; too few rows to hold a first bundle to a floor"
+    elif item.change is None or item.current is None or item.margin is None or item.sure is None:
         relation = "reaches" if item.finding == "first" else "is BELOW"
         text = f"{name} {shown(item.candidate)} {relation} the floor of {item.floor:.3f} for a first bundle"
     else:

@@ -12,6 +12,7 @@ from training.examples import OOS, IntentExample, Origin
 from training.gate.compare import compare
 from training.gate.judge import judge
 from training.gate.measured import groups_of, measured_intents
+from training.gate.sentences import comparison_sentence
 from training.reproduce import compared
 
 
@@ -78,6 +79,13 @@ def test_a_first_bundle_must_beat_chance() -> None:
     labels = ["a", "other", "c", "d"]
     assert compare(measured_intents(results(60, 40), labels), None).finding == "first"
     assert compare(measured_intents(results(40, 60), labels), None).finding == "below floor"
+
+
+def test_a_first_bundle_of_a_small_project_is_not_held_to_a_floor() -> None:
+    measured_on_few = measured_intents(results(1, 18), ["a", "other"])
+    assert compare(measured_on_few, None).finding == "first"
+    assert "too few rows" in comparison_sentence(compare(measured_on_few, None))
+    assert compare(measured_intents(results(1, 19), ["a", "other"]), None).finding == "below floor"
 
 
 def test_rows_of_new_intents_are_reported_apart() -> None:
