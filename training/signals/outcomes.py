@@ -83,13 +83,14 @@ def handoff_resolved(talk: Talk, alike: Alike) -> Iterator[Candidate]:
             yield says(asked, "reply", answer.text, (*events, answer.event))
 
 
-def reviewer(talk: Talk, alike: Alike) -> Iterator[Candidate]:
-    """A reviewer said what would have been right, or that it was right.
+def corrected_by_reviewer(talk: Talk, alike: Alike) -> Iterator[Candidate]:
+    """A reviewer said what would have been right, or that it was right; or the old bot's log came with a correction.
 
-    Trap: reviewers err too, most of all where two intents overlap; have some turns judged twice.
+    Trap: reviewers err too, most of all where two intents overlap; have some turns judged twice. Of corrections that
+    were imported nobody knows how carefully they were made.
     """
     for turn in talk:
-        found = _last(turn, "reviewer")
+        found = _last(turn, "reviewer", "import")
         if found is not None:
             yield from _corrected(turn, found)
         approved = [rating for rating in turn.ratings if rating.by == "reviewer"]
@@ -97,17 +98,7 @@ def reviewer(talk: Talk, alike: Alike) -> Iterator[Candidate]:
             yield says(turn, "intent", turn.intent, (*turn.evidence("understood"), approved[-1].event))
 
 
-def imported(talk: Talk, alike: Alike) -> Iterator[Candidate]:
-    """The log of the old bot came with a correction of this turn.
-
-    Trap: nobody knows who made it and how carefully, or which turns were looked at.
-    """
-    for turn in talk:
-        if (found := _last(turn, "import")) is not None:
-            yield from _corrected(turn, found)
-
-
-def agent(talk: Talk, alike: Alike) -> Iterator[Candidate]:
+def corrected_by_agent(talk: Talk, alike: Alike) -> Iterator[Candidate]:
     """The person who took over noted what was meant, or wrote a better answer.
 
     Trap: agents tag coarsely, and often the turn in which they were called. That turn is left to `handoff_resolved`.
@@ -154,11 +145,11 @@ def _calls_person(turn: LoggedTurn) -> bool:
     return not routes or any(action.action == "handoff" for action in routes)
 
 
-def _last(turn: LoggedTurn, source: str) -> Correction | None:
-    """The last word of a source; what it leaves open is filled by what was said before."""
+def _last(turn: LoggedTurn, *sources: str) -> Correction | None:
+    """The last word of these sources; what it leaves open is filled by what was said before."""
     found: Correction | None = None
     for item in turn.corrections:
-        if item.source == source:
+        if item.source in sources:
             earlier = found or item
             intent = earlier.intent if item.intent is None else item.intent
             reply = earlier.reply if item.reply is None else item.reply

@@ -13,9 +13,8 @@ _INTENT: frozenset[Task] = frozenset({"intent"})
 _REPLY: frozenset[Task] = frozenset({"reply"})
 
 RULES: tuple[Rule, ...] = (
-    Rule("reviewer", 1, 0.97, outcomes.reviewer, human=True),
-    Rule("agent", 1, 0.97, outcomes.agent, human=True),
-    Rule("import", 1, 0.97, outcomes.imported, human=True),
+    Rule("corrected_by_reviewer", 1, 0.97, outcomes.corrected_by_reviewer, human=True),
+    Rule("corrected_by_agent", 1, 0.97, outcomes.corrected_by_agent, human=True),
     Rule("chose_other_guess", 1, 0.92, clicks.chose_other_guess),
     Rule("chose_first_guess", 1, 0.88, clicks.chose_first_guess),
     Rule("chose_none", 1, 0.85, clicks.chose_none),
