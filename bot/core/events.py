@@ -227,6 +227,9 @@ class Corrected(Value):
     """What would have been right in an earlier turn. Fields left `None` were not judged.
 
     `audit`: the turn was drawn uniformly at random from all, whatever it looked like. Only such answers measure.
+    `by` is who says it. `usable`: whether anything can be learned from the turn. `hidden` are places (start, end) of
+    its text that nothing may learn. `withdrawn`: all that `by` said of the turn before is taken back. `metadata` tells
+    how the turn came to be judged and what was shown; see docs/review.md.
     """
 
     kind: Literal["corrected"] = "corrected"
@@ -236,6 +239,11 @@ class Corrected(Value):
     reply: str | None = None
     source: Literal["click", "reviewer", "agent", "import"] = "reviewer"
     audit: bool = False
+    by: str = ""
+    usable: bool = True
+    hidden: tuple[tuple[int, int], ...] = ()
+    withdrawn: bool = False
+    metadata: dict[str, JsonValue] = {}
 
 
 class Consented(Value):
