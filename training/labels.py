@@ -2,9 +2,11 @@
 
 Rules that speak about the same (conversation, turn, task) are merged with a one-coin Dawid-Skene model (Dawid and
 Skene 1979, with one accuracy for an annotator instead of a confusion matrix), fitted by EM. A rule's accuracy starts at
-its posterior in the `RuleBook` and moves where rules meet; people's accuracy does not move. The truth of a turn is one
-of the values that were proposed for it, or something else: wrong votes are not spread evenly over all intents, they
-meet on the one that the bot had chosen, so with more alternatives every agreement would look like proof.
+its posterior in the `RuleBook` and moves where rules meet. People are voters too, near-certain ones. Their accuracy
+does not move, and the turns that they judged move nobody's: the random ones among them are in the book already, and the
+others were chosen because they looked wrong. The truth of a turn is one of the values that were proposed for it, or
+something else: wrong votes are not spread evenly over all intents, they meet on the one that the bot had chosen, so
+with more alternatives every agreement would look like proof.
 
 A lone vote gets the rule's accuracy as its confidence. What only speaks against a value, or only supports one, makes no
 label of an intent. Every label keeps all votes on its turn, for and against.
@@ -12,7 +14,7 @@ label of an intent. Every label keeps all votes on its turn, for and against.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -118,7 +120,7 @@ def merge(said: Iterable[Candidate], book: RuleBook, rules: Sequence[Rule] = RUL
     votes = _votes(candidate for candidate in said if candidate.rule in known)
     if not votes:
         return []
-    ballot = _ballot(votes)
+    ballot = _ballot(votes, {name for name, rule in known.items() if rule.human})
     accuracy = _fit(ballot, [known[name] for name in ballot.names], book)
     shares, _ = ballot.shares(accuracy)
     by_item: dict[Item, list[int]] = {}
@@ -197,7 +199,7 @@ class _Ballot:
     """Votes as arrays. An option is a value that was proposed for an item; besides, there is "something else".
 
     `voter`, `option` and `positive` are by vote; `owner` is the item of each option, `choices` how many truths each
-    item has, `met` tells which votes are on items where several rules met.
+    item has, `met` tells which votes are on items where several rules met and no person.
     """
 
     names: Sequence[str]
@@ -224,7 +226,7 @@ class _Ballot:
         return shares, np.where(self.positive, shares[self.option], 1 - shares[self.option])
 
 
-def _ballot(votes: Sequence[Candidate]) -> _Ballot:
+def _ballot(votes: Sequence[Candidate], people: Set[str]) -> _Ballot:
     names = sorted({vote.rule for vote in votes})
     items = {item: number for number, item in enumerate(dict.fromkeys(map(_item, votes)))}
     options = {key: number for number, key in enumerate(dict.fromkeys((_item(v), v.value) for v in votes))}
@@ -239,22 +241,22 @@ def _ballot(votes: Sequence[Candidate]) -> _Ballot:
         positive=np.array([vote.polarity > 0 for vote in votes]),
         owner=owner,
         choices=np.bincount(owner, minlength=len(items)) + 1,
-        met=np.array([len(voters[_item(vote)]) > 1 for vote in votes]),
+        met=np.array([len(voters[_item(vote)]) > 1 and not voters[_item(vote)] & people for vote in votes]),
     )
 
 
 def _fit(ballot: _Ballot, rules: Sequence[Rule], book: RuleBook) -> Floats:
-    """The accuracy of each voter. Only items on which rules met tell anything; the book's posterior is the prior."""
+    """The accuracy of each voter. Only items on which rules met tell anything; the book's posterior is the prior, so
+    who met nobody keeps it."""
     a = np.array([book.standing(rule).a for rule in rules])
     b = np.array([book.standing(rule).b for rule in rules])
-    fixed = np.array([rule.human for rule in rules])
     start = np.clip(a / (a + b), _EDGE, 1 - _EDGE)
     count = np.bincount(ballot.voter, ballot.met, len(rules))
     accuracy: Floats = start
     for _ in range(_ROUNDS):
         _, right = ballot.shares(accuracy)
         correct = np.bincount(ballot.voter, right * ballot.met, len(rules))
-        found = np.where(fixed, start, np.clip((a + correct) / (a + b + count), _EDGE, 1 - _EDGE))
+        found = np.clip((a + correct) / (a + b + count), _EDGE, 1 - _EDGE)
         moved, accuracy = float(np.abs(found - accuracy).max()), found
         if moved < _STILL:
             break
