@@ -98,22 +98,35 @@ def reviewed(history: Iterable[Recorded]) -> tuple[tuple[IntentExample, ...], tu
             turns[place].pressed = event.source == "payload"
         elif isinstance(event, Corrected) and (recorded.conversation, event.target) in turns:
             turns[recorded.conversation, event.target].take(event)
-    usable = {place: turn for place, turn in turns.items() if turn.text.strip() and not turn.pressed}
+    usable = {place: turn for place, turn in turns.items() if turn.text.strip() and not turn.pressed and turn.usable}
     intents = tuple(turn.intent_row(place) for place, turn in usable.items() if turn.intent)
     return intents, tuple(turn.slot_row(place) for place, turn in usable.items() if turn.entities is not None)
 
 
 class _Reviewed:
-    """A turn and the corrections it got."""
+    """A turn and what was said of it that nobody took back."""
 
     def __init__(self, text: str, origin: Origin) -> None:
         self.text, self.lang, self.pressed, self.origin = nfc(text), "en", False, origin
-        self.intent: str | None = None
-        self.entities: tuple[Entity, ...] | None = None
+        self.said: list[Corrected] = []
 
     def take(self, event: Corrected) -> None:
-        self.intent = event.intent or self.intent
-        self.entities = self.entities if event.entities is None else event.entities
+        if event.withdrawn:
+            self.said = [one for one in self.said if (one.source, one.by) != (event.source, event.by)]
+        else:
+            self.said.append(event)
+
+    @property
+    def usable(self) -> bool:
+        return not self.said or self.said[-1].usable
+
+    @property
+    def intent(self) -> str | None:
+        return next((one.intent for one in reversed(self.said) if one.intent), None)
+
+    @property
+    def entities(self) -> tuple[Entity, ...] | None:
+        return next((one.entities for one in reversed(self.said) if one.entities is not None), None)
 
     def intent_row(self, place: tuple[str, int]) -> IntentExample:
         where = f"{place[0]}, turn {place[1]}"
