@@ -50,7 +50,7 @@ class EncoderSettings(Section):
 class RunnerSettings(Section):
     """How skills are run."""
 
-    deadline_s: float = Field(default=2.0, gt=0, le=600)
+    deadline_s: float = Field(default=5.0, gt=0, le=600)
     """Seconds until a skill that has not answered is given up and the fallback answer is sent."""
     max_batch: int = Field(default=32, ge=1, le=1024)
     """Most items of one batch."""
