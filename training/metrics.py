@@ -73,16 +73,18 @@ def bootstrap(statistic: Statistic, rows: int, *, seed: int = 0, clusters: Array
     return Metric(value=value, low=float(min(low, value)), high=float(max(high, value)), n=rows)
 
 
-def resample(statistic: Statistic, rows: int, *, seed: int = 0, clusters: ArrayLike | None = None) -> Floats:
-    """The statistic of `RESAMPLES` draws with replacement, shape (RESAMPLES, ...)."""
+def resample(
+    statistic: Statistic, rows: int, *, seed: int = 0, clusters: ArrayLike | None = None, draws: int = RESAMPLES
+) -> Floats:
+    """The statistic of so many draws with replacement, shape (draws, ...)."""
     members = np.arange(rows) if clusters is None else np.asarray(clusters)
     groups = int(members.max()) + 1
     rng, step = np.random.default_rng(seed), max(1, _CELLS // rows)
     parts = []
-    for first in range(0, RESAMPLES, step):
-        count = min(step, RESAMPLES - first)
-        draws = rng.integers(groups, size=(count, groups)) + groups * np.arange(count)[:, None]
-        weights = np.bincount(draws.ravel(), minlength=count * groups).reshape(count, groups)
+    for first in range(0, draws, step):
+        count = min(step, draws - first)
+        drawn = rng.integers(groups, size=(count, groups)) + groups * np.arange(count)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=count * groups).reshape(count, groups)
         parts.append(statistic(weights[:, members].astype(np.float64)))
     return np.concatenate(parts)
 

@@ -1,8 +1,8 @@
 """One skill of the candidate against the current bundle, on rows that neither was trained on.
 
-    better         the 95 % interval of the change is above 0, and so says the swap test
+    better         the 95 % interval of the change is above 0, and the swap test agrees (p at most 0.025)
     non-inferior   the change is surely (95 %, one-sided) above -margin
-    worse          the interval is below 0, and so says the swap test
+    worse          the interval is below 0, and the swap test agrees
     inconclusive   none of these: too few rows to tell
 
 Rows whose label only one bundle knows are not compared: adding an intent is normal, and its own figure is reported. The
@@ -86,7 +86,7 @@ def _paired(candidate: Measured, current: Measured, rows: Sequence[int]) -> Comp
 
 def finding(change: stats.Change, margin: float) -> Finding:
     """What a change means."""
-    told = change.p <= stats.LEVEL
+    told = change.p <= stats.FOUND
     if change.low > 0 and told:
         return "better"
     if change.sure > -margin:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.manifest import Metric
-from training import metrics as m
 from training.evaluate import IntentResult, SlotResult, spelled
 from training.examples import OOS, IntentExample, SlotExample
+from training.gate import stats
 from training.split import key
 
 
@@ -35,20 +35,14 @@ class Measured:
     said: tuple[str, ...]
     sureness: tuple[float, ...]
 
-    def statistic(self, rows: Sequence[int]) -> m.Statistic:
-        """The figure over these rows: accuracy, or micro F1 of slots."""
-        hits = np.array([self.hits[row] for row in rows], dtype=np.float64)
-        total = np.array([self.total[row] for row in rows], dtype=np.float64)
-
-        def figure(weights: m.Floats) -> m.Floats:
-            whole = weights @ total
-            return np.where(whole > 0, 2 * (weights @ hits) / np.maximum(whole, 1), 1.0)
-
-        return figure
-
     def metric_on(self, rows: Sequence[int]) -> Metric:
         """The figure over these rows with its interval; groups are drawn whole."""
-        return m.bootstrap(self.statistic(rows), len(rows), clusters=groups_of([self.rows[row] for row in rows]))
+        groups = groups_of([self.rows[row] for row in rows])
+        sides = [[float(side[row]) for row in rows] for side in (self.hits, self.total)]
+        sums: stats.Floats = np.stack([np.bincount(groups, weights=side).astype(np.float64) for side in sides])
+        value = float(stats.figure(*sums.sum(axis=1, keepdims=True))[0])
+        low, high = np.quantile(stats.figure(*stats.replicates(sums.T, stats.DRAWS).T), (0.025, 0.975))
+        return Metric(value=value, low=min(float(low), value), high=max(float(high), value), n=len(rows))
 
 
 def measured_intents(results: Sequence[IntentResult], labels: Sequence[str]) -> Measured:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from bot.manifest import Metric
-from training import metrics as m
 from training.examples import IntentExample, SlotExample
 from training.gate import stats
 from training.gate.compare import moves, shared_rows
@@ -92,7 +91,8 @@ def _parts(candidate: Measured, rows: Sequence[int], read: Callable[[Row], str])
 def _slice(both: _Both, kind: str, name: str, rows: Sequence[int]) -> Slice:
     moved = moves(both.candidate, both.current, rows)
     gains, flips, count = int((moved > 0).sum()), int((moved < 0).sum()), len(rows)
-    change = m.bootstrap(m.mean(moved), count, clusters=groups_of([both.candidate.rows[row] for row in rows]))
+    sums = _right_sums(both, rows)
+    change = stats.changed(sums, stats.LEAST_MARGIN)
     base = Slice(
         kind=kind,
         name=name,
@@ -105,7 +105,7 @@ def _slice(both: _Both, kind: str, name: str, rows: Sequence[int]) -> Slice:
         state="insufficient data",
     )
     if count >= TESTED:
-        p = stats.swap_test(_right_sums(both, rows), stats.MORE_DRAWS, worse=True)
+        p = stats.swap_test(sums, stats.MORE_DRAWS, worse=True)
         return base.model_copy(update={"p": p, "state": "passed"})
     if count < JUDGED:
         return base

@@ -27,8 +27,10 @@ Floats = NDArray[np.float64]
 DRAWS, MORE_DRAWS = 2_000, 10_000
 LEAST_MARGIN = 0.01
 LEVEL = 0.05
+FOUND = 0.025
+"""The p-value that "better" and "worse" need: half the usual, as a gate is asked night after night."""
 _NORMAL = NormalDist()
-_SURE, _BOTH = _NORMAL.inv_cdf(0.95), _NORMAL.inv_cdf(0.975)
+_SURE, _CLEAR = _NORMAL.inv_cdf(0.95), _NORMAL.inv_cdf(1 - FOUND / 2)
 _POWERED = _SURE + _NORMAL.inv_cdf(0.8)
 _NEAR = 0.05
 """A bound this close to the border, in widths of the interval, is looked at again with more draws."""
@@ -59,7 +61,7 @@ def changed(sums: Floats, margin: float, seed: int = 0) -> Change:
     found = _changed(sums, DRAWS, seed)
     width = max(found.high - found.low, 1e-12)
     borders = (found.low, found.high, found.sure + margin)
-    near = any(abs(border) < _NEAR * width for border in borders) or 0.03 < found.p < 0.07
+    near = any(abs(border) < _NEAR * width for border in borders) or FOUND / 2 < found.p < 2 * FOUND
     return _changed(sums, MORE_DRAWS, seed) if near and found.high > found.low else found
 
 
@@ -75,10 +77,11 @@ def _changed(sums: Floats, draws: int, seed: int) -> Change:
 
 def _change(totals: Floats) -> Floats:
     columns = np.atleast_2d(totals)
-    return _figure(columns[:, 0], columns[:, 1]) - _figure(columns[:, 2], columns[:, 3])
+    return figure(columns[:, 0], columns[:, 1]) - figure(columns[:, 2], columns[:, 3])
 
 
-def _figure(hits: Floats, total: Floats) -> Floats:
+def figure(hits: Floats, total: Floats) -> Floats:
+    """Twice the hits by the total; 1 where there is nothing to find and nothing was found."""
     return np.where(total > 0, 2 * hits / np.maximum(total, 1e-9), 1.0)
 
 
@@ -134,7 +137,7 @@ def power(rows: int, discordance: float, change: float, effect: float = 1.0) -> 
     error = sqrt((discordance - change * change) * effect / rows)
     allowed = max(LEAST_MARGIN, _POWERED * sqrt(discordance * effect / rows))
     return Power(
-        worse=_NORMAL.cdf((-change - 1 / rows) / error - _BOTH),
+        worse=_NORMAL.cdf((-change - 1 / rows) / error - _CLEAR),
         stopped=1 - _NORMAL.cdf((change + allowed) / error - _SURE),
     )
 

@@ -19,7 +19,7 @@ WORLDS = pytest.mark.parametrize(
 
 
 def findings(world: World, runs: int) -> list[str]:
-    found = []
+    found: list[str] = []
     for seed in range(runs):
         drawn = sample(world, seed)
         margin = stats.margin(drawn.rows, drawn.discordant, drawn.effect)
