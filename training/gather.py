@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from bot.core.errors import InputError
 from bot.core.events import Recorded
 from bot.manifest import DataSet
+from training.consent import cleared
 from training.data import data_set, from_project, read_intents, read_slots, reviewed
 from training.examples import OOS, OUTSIDE, IntentExample, SlotExample
+from training.privacy import natural, natural_intent, natural_slots
 from training.ranking_log import choices
 from training.ranking_rows import RankingData, ranking_data
 from training.rows import intents_on, slots_on
@@ -68,12 +70,13 @@ class _Part:
 
 
 def gather(sources: Sources, options: SplitOptions) -> Gathered:
-    """Read all sources.
+    """Read all sources; of the log, masked, what people let us learn from.
 
     Raises:
         InputError: a file has bad rows, or there is nothing to learn from.
     """
-    log = read_log(sources.log) if sources.log is not None and sources.log.exists() else []
+    settings = sources.project.settings if sources.project is not None else None
+    log = cleared(read_log(sources.log), settings) if sources.log is not None and sources.log.exists() else []
     if sources.snapshot is not None:
         return _from_snapshot(sources.snapshot, sources.project, log)
     parts = _parts(sources, log)
@@ -97,8 +100,8 @@ def gather(sources: Sources, options: SplitOptions) -> Gathered:
 
 def _from_snapshot(snapshot: Snapshot, project: Project | None, log: Sequence[Recorded]) -> Gathered:
     rows, data = snapshot.rows, (snapshot.described(),)
-    intents = [clean(intents_on(rows, *sides)) for sides in (_TEACH, _MEASURE)]
-    slots = [clean(slots_on(rows, *sides)) for sides in (_TEACH, _MEASURE)]
+    intents = [clean([natural_intent(row) for row in intents_on(rows, *sides)]) for sides in (_TEACH, _MEASURE)]
+    slots = [clean([natural_slots(row) for row in slots_on(rows, *sides)]) for sides in (_TEACH, _MEASURE)]
     by_intent = on_sides(*(found.rows for found in intents))
     return Gathered(
         by_intent,
@@ -114,7 +117,9 @@ def _ranking(project: Project | None, rows: Sequence[IntentExample], log: Sequen
     if project is None:
         return None
     found = ranking_data(project.program, [(row.text, row.intent) for row in rows])
-    return found and replace(found, logged=choices(log, project.program))
+    logged = choices(log, project.program)
+    plain = tuple(choice._replace(texts=tuple(natural(text).text for text in choice.texts)) for choice in logged)
+    return found and replace(found, logged=plain)
 
 
 def read_log(path: Path) -> list[Recorded]:
@@ -140,8 +145,14 @@ def _parts(sources: Sources, log: Sequence[Recorded]) -> list[_Part]:
     parts += [_Part(path.name, read_intents(path)) for path in sources.intents]
     parts += [_from_slots(path, bare=not sources.intents) for path in sources.slots]
     if log:
-        parts.append(_known(_Part("reviewed turns", *reviewed(log)), sources.project))
+        parts.append(_known(_reviewed(log), sources.project))
     return [_sourced(part) for part in parts]
+
+
+def _reviewed(log: Sequence[Recorded]) -> _Part:
+    """Corrected turns, with made-up values where something was masked."""
+    intents, slots = reviewed(log)
+    return _Part("reviewed turns", tuple(map(natural_intent, intents)), tuple(map(natural_slots, slots)))
 
 
 def _sourced(part: _Part) -> _Part:
