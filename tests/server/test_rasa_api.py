@@ -138,6 +138,18 @@ async def test_events_that_cannot_follow_are_refused(api: Api) -> None:
     assert tracker["events"][-1]["timestamp"] >= tracker["events"][-2]["timestamp"]
 
 
+@pytest.mark.parametrize("path", ["/conversations/team/u%2F1/tracker", "/conversations/team/u/1/tracker"])
+async def test_trap_15_conversation_ids_may_hold_slashes(api: Api, path: str) -> None:
+    await api.say("greet", "team/u/1")
+    tracker = await api.call("GET", path)
+    assert tracker["sender_id"] == "team/u/1" and named(tracker) == [*SESSION, *TURN]
+    slot = {"event": "slot", "name": "city", "value": "Rome", "timestamp": None}
+    changed = await api.call("POST", f"{path}/events", slot)
+    assert (changed["sender_id"], changed["slots"]["city"]) == ("team/u/1", "Rome")
+    (story,) = plain(await api.call("GET", path.replace("/tracker", "/story")))["stories"]
+    assert story["story"] == "team/u/1"
+
+
 # Stories
 
 
@@ -149,7 +161,7 @@ async def test_a_conversation_is_told_as_a_test_story(api: Api) -> None:
     await api.call("GET", "/conversations/nobody/story", status=404)
 
 
-async def test_spans_that_several_extractors_found_are_told_together(api: Api) -> None:
+async def test_trap_16_spans_that_several_extractors_found_are_told_together_and_once(api: Api) -> None:
     span = {"start": 0, "end": 4, "value": "AB12"}
     spans = [{**span, "entity": name, "extractor": name} for name in ("code", "plate", "code")]
     parsed = {"intent": {"name": "find"}, "entities": spans}
@@ -288,7 +300,7 @@ async def test_a_text_is_parsed_whatever_type_the_body_claims(api: Api) -> None:
     [("*/*", "application/json"), ("application/json", "application/json"), ("text/html, */*;q=0.5",
      "application/json"), ("application/yml", "application/x-yaml"), ("text/*", "application/x-yaml")],
 )  # fmt: skip
-async def test_the_domain_comes_as_asked_and_as_json_by_default(api: Api, accept: str, kind: str) -> None:
+async def test_trap_10_the_domain_comes_as_asked_and_as_json_by_default(api: Api, accept: str, kind: str) -> None:
     async with api.http.get("/domain", headers={"Accept": accept}) as answer:
         assert (answer.status, answer.content_type) == (200, kind)
         text = await answer.text()

@@ -46,7 +46,7 @@ def test_who_wins(
     assert settle([first, second]) == settle([second, first])
 
 
-def test_the_same_span_from_three_extractors_is_one_entity() -> None:
+def test_trap_9_the_same_span_from_three_extractors_is_one_entity() -> None:
     assert kept(*(entity(name, "city", 0, 5) for name in ("head", "lookup", "regex"))) == [("regex", "city", 0, 5)]
 
 
