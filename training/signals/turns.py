@@ -52,6 +52,8 @@ class Correction:
     source: str
     audit: bool
     event: int
+    by: str = ""
+    usable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,9 @@ class LoggedTurn:
 
     @property
     def said(self) -> bool:
-        """Whether the user wrote or spoke words of their own; a press or a call from outside is none."""
-        return bool(self.text.strip()) and self.pressed is None and self.source in ("model", "")
+        """Whether the user wrote or spoke words of their own that one can learn from; a press is none."""
+        own = bool(self.text.strip()) and self.pressed is None and self.source in ("model", "")
+        return own and (not self.corrections or self.corrections[-1].usable)
 
     @property
     def judgement(self) -> float:
@@ -165,6 +168,15 @@ class _Draft:
         self.events: dict[str, int] = {}
         self.clarified = self.asked = self.handed_off = self.beside = self.fell_back = False
         self.outcome = self.ended = ""
+
+    def correct(self, event: ev.Corrected, place: int) -> None:
+        """Note a correction; one that is withdrawn takes those of the same person with it."""
+        if event.withdrawn:
+            said = (event.source, event.by)
+            self.corrections = [one for one in self.corrections if (one.source, one.by) != said]
+        else:
+            found = (event.intent, event.reply, event.source, event.audit, place, event.by, event.usable)
+            self.corrections.append(Correction(*found))
 
     def made(self, user: str, channel: str, quiet: float, last: bool) -> LoggedTurn:
         found = self.understood or ev.Understood(text="", language="")
@@ -254,7 +266,7 @@ class _Reader:
         if isinstance(event, ev.Rated):
             draft.ratings.append(Rating(event.score, event.by, place))
         else:
-            draft.corrections.append(Correction(event.intent, event.reply, event.source, event.audit, place))
+            draft.correct(event, place)
         draft.events[event.kind] = place
 
     def _person(self, recorded: ev.Recorded, takes: bool) -> None:
