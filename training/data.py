@@ -292,7 +292,8 @@ def _tag(span: tuple[int, int], entities: Sequence[Entity]) -> str:
 
 def _content(row: Example) -> dict[str, object]:
     if isinstance(row, IntentExample):
-        return {"text": row.text, "intent": row.intent, "lang": row.lang}
+        weight = {} if row.weight >= 1 else {"weight": round(row.weight, 4)}
+        return {"text": row.text, "intent": row.intent, "lang": row.lang, **weight}
     if isinstance(row, SlotExample):
         return {"text": row.text, "offsets": row.offsets, "tags": row.tags, "intent": row.intent, "lang": row.lang}
     return {"text": row.text, "id": row.id, "lang": row.lang}

@@ -94,4 +94,5 @@ def on_sides(train: tuple[Labelled, ...], held_out: tuple[Labelled, ...]) -> Spl
 
 def _place(row: IntentExample | SlotExample) -> Place:
     words, customer = key(row.text), row.origin.user or row.origin.group
-    return Place(customer or words, words, row.intent, author=not customer)
+    human = isinstance(row, SlotExample) or row.weight >= 1
+    return Place(customer or words, words, row.intent, author=not customer, human=human)

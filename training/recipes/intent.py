@@ -6,6 +6,9 @@ fit no intent are made by rule: in each fold some intents are left out of traini
 outside; and gibberish is written. Rows marked "oos", where there are any, are used as well.
 
 The fitted evidence weights are drawn towards the values in `PRIOR`, found on public data: with little data they rule.
+
+Rows count as much as their labels are believed (`IntentExample.weight`). What calibrates - the mixture, the evidence,
+the threshold - is measured on rows of full weight only, as long as there are any: a doubtful label is no yardstick.
 """
 
 from __future__ import annotations
@@ -51,12 +54,16 @@ class IntentOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Data:
-    """Encoded rows. `words` holds 1 + log of counts; `owners` are intent numbers, -1 for out of scope."""
+    """Encoded rows. `words` holds 1 + log of counts; `owners` are intent numbers, -1 for out of scope.
+
+    `weights` tell how far the labels are believed, 0..1.
+    """
 
     texts: Sequence[str]
     vectors: Floats
     words: sparse.csr_matrix
     owners: Indices
+    weights: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +102,13 @@ def fit_intent(
 
 
 def _clean(rows: Sequence[IntentExample]) -> list[IntentExample]:
-    """Each text and intent once, none empty."""
-    return list({(row.text.strip(), row.intent): row for row in rows if row.text.strip()}.values())
+    """Each text and intent once, with the highest weight that one of its rows has; none empty."""
+    found: dict[tuple[str, str], IntentExample] = {}
+    for row in rows:
+        known = found.get(key := (row.text.strip(), row.intent))
+        if row.text.strip() and (known is None or row.weight >= known.weight):
+            found[key] = row
+    return list(found.values())
 
 
 def _intents(rows: Sequence[IntentExample]) -> list[str]:
@@ -119,7 +131,8 @@ def _encode(rows: Sequence[IntentExample], intents: Sequence[str], encoder: Enco
     for start in range(0, len(rows), 512):
         vectors[start : start + 512] = encoder.vectors(texts[start : start + 512])
         progress(0.5 * min(1.0, (start + 512) / len(rows)), "encoding")
-    return _Data(texts, vectors, _count_words(texts), owners)
+    weights = np.array([row.weight for row in rows], np.float32)
+    return _Data(texts, vectors, _count_words(texts), owners, weights)
 
 
 def _count_words(texts: Sequence[str]) -> sparse.csr_matrix:
@@ -142,7 +155,8 @@ def _weigh(words: sparse.csr_matrix, rarity: npt.NDArray[np.float16]) -> sparse.
 
 
 def _take(data: _Data, rows: Indices) -> _Data:
-    return _Data([data.texts[row] for row in rows], data.vectors[rows], data.words[rows], data.owners[rows])
+    texts = [data.texts[row] for row in rows]
+    return _Data(texts, data.vectors[rows], data.words[rows], data.owners[rows], data.weights[rows])
 
 
 def _fit(data: _Data, count: int, options: IntentOptions) -> IntentWeights:
@@ -171,7 +185,8 @@ def _regression(data: _Data, count: int, options: IntentOptions) -> tuple[Floats
     words = data.words[:, used]
     back = sparse.csr_matrix(words.T)
     sizes = (width * count, len(used) * count)
-    rows, total = np.arange(len(data.owners)), len(data.owners)
+    rows, total = np.arange(len(data.owners)), float(data.weights.sum())
+    pull = data.weights / total
     decay = 1 / (options.strength * float(np.clip(4000 / total, 1, 4)) * total)
 
     def unpack(point: npt.NDArray[np.float64]) -> tuple[Floats, Floats, Floats]:
@@ -184,10 +199,10 @@ def _regression(data: _Data, count: int, options: IntentOptions) -> tuple[Floats
         logits -= logits.max(axis=1, keepdims=True)
         share = np.exp(logits)
         sums = share.sum(axis=1, keepdims=True)
-        value = float((np.log(sums[:, 0]) - logits[rows, data.owners]).mean())
+        value = float(pull @ (np.log(sums[:, 0]) - logits[rows, data.owners]))
         share /= sums
         share[rows, data.owners] -= 1
-        share /= total
+        share *= pull[:, None]
         gradient = np.concatenate([(data.vectors.T @ share).ravel(), (back @ share).ravel(), share.sum(axis=0)])
         penalty = point.copy()
         penalty[-count:] = 0
@@ -237,7 +252,8 @@ def _cross_validate(
     fold = _folds(data.owners, options.folds, random)
     group = random.permutation(len(intents)) % options.folds if len(intents) >= 2 * options.folds else None
     made = _made_up(data.texts, random)
-    gibberish = _Data(made, encoder.vectors(made), _count_words(made), np.full(len(made), -1))
+    ones = np.ones(len(made), np.float32)
+    gibberish = _Data(made, encoder.vectors(made), _count_words(made), np.full(len(made), -1), ones)
     results = []
     for number in range(options.folds):
         out = group == number if group is not None else np.zeros(len(intents), bool)
@@ -265,7 +281,8 @@ def _hold_out(
     train = _take(data, np.flatnonzero(~test & (renumber[data.owners] >= 0)))
     train = replace(train, owners=renumber[train.owners])
     scorer = IntentHead([str(n) for n in kept], _fit(train, len(kept), options), _NEUTRAL, "")
-    held = _take(data, np.flatnonzero(test))
+    sure = data.weights >= 1
+    held = _take(data, np.flatnonzero(test & sure if sure.any() else test))
     texts = [*held.texts, *gibberish.texts]
     owners = np.concatenate([renumber[held.owners], gibberish.owners])
     return _Held(*scorer.witnesses(texts, np.concatenate([held.vectors, gibberish.vectors])), owners)
