@@ -18,6 +18,8 @@ def chosen(step: Rank, ranked: Sequence[Scored], otherwise: str) -> Predicted:
     kept = tuple(ranked[:KEPT])
     if not all(math.isfinite(item.score) for item in kept):
         kept, otherwise = (), "not a number"
-    if kept and kept[0].score >= step.below:
+    if kept and kept[0].name in step.barred:
+        otherwise = "out of place"
+    elif kept and kept[0].score >= step.below:
         return Predicted(action=kept[0].name, policy="RankingPolicy", candidates=kept)
     return Predicted(action=step.otherwise, policy="Fallback", reason=otherwise, candidates=kept)

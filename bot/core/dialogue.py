@@ -20,7 +20,7 @@ from bot.core.program import Program
 from bot.core.protocols import Situation
 from bot.core.responses import render, words
 from bot.core.routing import route
-from bot.core.rules import Book, book, matching, meets, recall
+from bot.core.rules import Book, book, cause, matching, meets, recall
 from bot.core.script import LISTEN, NLU_FALLBACK, Script
 from bot.core.steps import Rank, Record, Run, Say, Settle, Step
 from bot.core.track import State
@@ -110,7 +110,7 @@ def _choose(conversation: Conversation, script: Script, program: Program) -> Cho
     told = recall(known, _told(conversation, program, known), script.history)
     if told is not None and told[0] != track.rejected:
         return _by("MemoizationPolicy", *told)
-    return _otherwise(conversation, script, intent)
+    return _otherwise(conversation, script, program, known)
 
 
 def _by(policy: str, action: str, reason: str = "") -> Choice:
@@ -133,14 +133,27 @@ def _by_rule(known: Book, states: tuple[Features, ...], loop: str) -> Choice | N
     return Choice(ev.Predicted(action=rule.action, reason=rule.name, policy="RulePolicy"), interrupted)
 
 
-def _otherwise(conversation: Conversation, script: Script, intent: str) -> Choice | Rank:
+def _otherwise(conversation: Conversation, script: Script, program: Program, known: Book) -> Choice | Rank:
     """Nothing is certain: ask the ranking, or fall back; after an action the bot may just listen."""
     track = conversation.track
     fresh = track.action == LISTEN
     action = script.fallback_action if fresh and script.fallback else LISTEN
-    if script.ranks and script.stories and not (fresh and intent == NLU_FALLBACK):
-        return Rank(otherwise=action, below=script.fallback_below)
+    lost = fresh and track.said is not None and track.said.intent == NLU_FALLBACK
+    if script.ranks and script.stories and not lost:
+        barred = _barred(_states(conversation, program, known)[-1], program, known)
+        return Rank(otherwise=action, below=script.fallback_below, barred=barred)
     return _by("Fallback", action)
+
+
+def _barred(state: Features, program: Program, known: Book) -> tuple[str, ...]:
+    """Actions with effects that no rule or story has here: after this intent or action, in this form.
+
+    A guess may find the words for a new situation, but it must not book a table.
+    """
+    place = (cause(state), state.loop)
+    harmless = (*program.responses, LISTEN)
+    acting = (name for name in known.actions if name not in harmless and not name.startswith("utter_"))
+    return tuple(name for name in acting if (*place, name) not in known.follows)
 
 
 def _states(conversation: Conversation, program: Program, known: Book) -> tuple[Features, ...]:

@@ -1,7 +1,7 @@
 """Slot mappings as Rasa applies them: which slots the turn's message fills, whatever is being talked about.
 
-Values are kept as they were found; Rasa's custom actions expect them so. `from_trigger_intent` counts only when a form
-begins.
+Values are kept as they were found; Rasa's custom actions expect them so. When a form begins, the mappings are applied
+once more, now as inside the form: the message that starts a form may answer its questions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bot.core.script import NLU_FALLBACK, REQUESTED, Form, Script
 
 
 class _Message(NamedTuple):
-    """What the mappings look at."""
+    """What the mappings look at. `rejected`: the active form refused the message before, and has not run since."""
 
     intent: str
     full_intent: str
@@ -28,6 +28,7 @@ class _Message(NamedTuple):
     form: Form | None
     loop: str
     requested: JsonValue
+    rejected: bool
 
 
 def extract(conversation: Conversation, program: Program) -> tuple[ev.Event, ...]:
@@ -36,9 +37,13 @@ def extract(conversation: Conversation, program: Program) -> tuple[ev.Event, ...
     if turn is None or turn.understood is None or script is None:
         return ()
     message = _message(conversation, turn, turn.understood, program, script)
-    filled = [(slot.name, *found) for slot in program.slots.values() if (found := _filled(slot, message, program))]
-    facts = (ev.SlotSet(name=name, value=value, source=source) for name, value, source in filled)
-    return (ev.Extracted(intent=message.intent, slots=tuple(name for name, _, _ in filled)), *facts)
+    facts = _fill(message, program)
+    return (ev.Extracted(intent=message.intent, slots=tuple(fact.name for fact in facts)), *facts)
+
+
+def _fill(message: _Message, program: Program) -> tuple[ev.SlotSet, ...]:
+    found = ((slot.name, _filled(slot, message, program)) for slot in program.slots.values())
+    return tuple(ev.SlotSet(name=name, value=value[0], source=value[1]) for name, value in found if value)
 
 
 def extracting(conversation: Conversation, program: Program) -> tuple[str, ...]:
@@ -52,17 +57,15 @@ def extracting(conversation: Conversation, program: Program) -> tuple[str, ...]:
 
 
 def triggered(form: Form, conversation: Conversation, program: Program) -> tuple[ev.Event, ...]:
-    """The slots of a form that the intent which started it fills."""
-    said = conversation.track.said
-    intent = said.intent if said else ""
-    facts = []
-    for name in form.required:
-        slot = program.slots.get(name)
-        for mapping in slot.mappings if slot else ():
-            if mapping.kind == "from_trigger_intent" and intent in mapping.intents:
-                facts.append(ev.SlotSet(name=name, value=mapping.value, source="intent"))
-                break
-    return tuple(facts)
+    """The slots that the message which starts a form fills inside it, and has not filled before."""
+    turn, script, track = conversation.current, program.script, conversation.track
+    if turn is None or turn.understood is None or script is None:
+        return ()
+    message = _message(conversation, turn, turn.understood, program, script)
+    inside = message._replace(form=form, loop=form.name, rejected=False)
+    if track.said is not None:
+        inside = inside._replace(intent=track.said.intent)
+    return tuple(fact for fact in _fill(inside, program) if fact.name not in track.filled)
 
 
 def _message(
@@ -74,7 +77,8 @@ def _message(
     loop = conversation.track.loop.name if conversation.track.loop else ""
     requested = slot_values(conversation, program).get(REQUESTED)
     intent = best.partition("/")[0]
-    return _Message(intent, best, turn.text, found.entities, script.forms.get(loop), loop, requested)
+    rejected = conversation.track.loop is not None and conversation.track.loop.rejected
+    return _Message(intent, best, turn.text, found.entities, script.forms.get(loop), loop, requested, rejected)
 
 
 def _filled(slot: Slot, message: _Message, program: Program) -> tuple[JsonValue, ev.SlotSource] | None:
@@ -87,18 +91,32 @@ def _filled(slot: Slot, message: _Message, program: Program) -> tuple[JsonValue,
 
 
 def _counts(slot: Slot, mapping: SlotMapping, message: _Message) -> bool:
-    refused = mapping.not_intents
-    if message.form is not None and slot.name in message.form.required:
-        refused = (*refused, *message.form.ignored_intents)
     names = (message.intent, message.full_intent)
-    if any(name in refused for name in names):
-        return False
-    if mapping.intents and not any(name in mapping.intents for name in names):
-        return False
-    return not mapping.conditions or any(
+    if mapping.intents:
+        allowed = any(name in mapping.intents for name in names)
+    else:
+        refused = (*mapping.not_intents, *_ignored(mapping, message))
+        allowed = not any(name in refused for name in names)
+    if not allowed or not mapping.conditions or mapping.kind == "from_trigger_intent":
+        return allowed
+    if message.rejected and slot.name == message.requested:
+        return False  # it was refused as an answer; only the form, when it runs again, asks anew
+    return any(
         condition.loop in (None, message.loop) and condition.requested in (None, message.requested)
         for condition in mapping.conditions
     )
+
+
+def _ignored(mapping: SlotMapping, message: _Message) -> tuple[str, ...]:
+    """The intents that the active form ignores, for mappings that count inside it."""
+    elsewhere = mapping.conditions and not any(item.loop == message.loop for item in mapping.conditions)
+    return () if message.form is None or elsewhere else message.form.ignored_intents
+
+
+def _inside(mapping: SlotMapping, message: _Message) -> bool:
+    """Whether a form is active, and one that the mapping names if it names any."""
+    loops = [condition.loop for condition in mapping.conditions]
+    return bool(message.loop) and (not loops or message.loop in loops)
 
 
 def _value(
@@ -106,9 +124,11 @@ def _value(
 ) -> tuple[JsonValue, ev.SlotSource] | None:
     match mapping.kind:
         case "from_text" if message.text:
-            return message.text, "text"
+            return ([message.text] if slot.type == "list" else message.text), "text"
         case "from_intent":
-            return mapping.value, "intent"
+            return ([mapping.value] if slot.type == "list" else mapping.value), "intent"
+        case "from_trigger_intent" if _inside(mapping, message):
+            return ([mapping.value] if slot.type == "list" else mapping.value), "intent"
         case "from_entity" if _is_for(slot, mapping, message, program):
             values = [entity.value for entity in message.entities if _fits(entity, mapping)]
             if values:

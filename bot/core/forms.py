@@ -36,12 +36,13 @@ def _check(form: Form, conversation: Conversation, program: Program) -> Step | N
     """Validate what was filled; refuse a message that fills nothing when something was asked for."""
     track, values = conversation.track, slot_values(conversation, program)
     begins = track.running is None or track.running.name != form.name
-    if not begins and (track.action != LISTEN or (track.running is not None and track.running.interrupted)):
-        return None
+    again = not begins and (track.action != LISTEN or (track.running is not None and track.running.interrupted))
     filled = [name for name in form.required if name in track.filled or (begins and values.get(name) is not None)]
     validator = f"validate_{form.name}"
     if validator in program.actions and validator not in track.ran:
-        return Run(action=validator, candidates=tuple(filled))
+        return Run(action=validator, candidates=() if again else tuple(filled))
+    if again:  # the form goes on after other talk; the validation was asked only what to ask for
+        return None
     answered = any(name != REQUESTED for name in track.filled) if validator in track.ran else bool(filled)
     if begins or answered or values.get(REQUESTED) is None or REQUESTED in track.filled:
         return None

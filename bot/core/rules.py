@@ -82,7 +82,7 @@ class Book(NamedTuple):
     `memory` gives action and story by states. `hidden` are the rules (and `loop NAME` of forms) that no story follows:
     what they did is left out of what stories remember. `private_slots` and `private_loops` occur in rules only and are
     left out likewise. `texts` are the messages that stories know word by word. `reach` is how many states the longest
-    rule looks at.
+    rule looks at. `follows` are all (cause, active form, action) that occur; see `cause`.
     """
 
     rules: tuple[Rule, ...]
@@ -94,6 +94,7 @@ class Book(NamedTuple):
     private_slots: frozenset[str]
     private_loops: frozenset[str]
     actions: tuple[str, ...]
+    follows: frozenset[tuple[str, str, str]]
 
 
 # Following a story --------------------------------------------------------------------------------------------------
@@ -215,7 +216,15 @@ def _book(key: _Key) -> Book:
         private_slots=private_slots,
         private_loops=private_loops,
         actions=tuple(dict.fromkeys(point.action for _, point in stories)),
+        follows=frozenset(
+            (cause(point.states[-1]), point.states[-1].loop, point.action) for _, point in (*rules, *stories)
+        ),
     )
+
+
+def cause(state: Features) -> str:
+    """What an action answers in a state: the message's intent right after it came, else the action before."""
+    return state.intent if state.action == LISTEN else state.action
 
 
 def _slots(stories: Iterable[Story]) -> frozenset[str]:

@@ -37,11 +37,13 @@ class Run(Value):
 class Rank(Value):
     """Ask the learned ranking for the next action; its answer is a `Predicted` fact of policy "RankingPolicy".
 
-    When the ranking is not sure enough (`below`), or there is none, `otherwise` is done, as policy "Fallback".
+    When the ranking is not sure enough (`below`), or there is none, or it would do what is `barred` here, `otherwise`
+    is done, as policy "Fallback".
     """
 
     otherwise: str
     below: float
+    barred: tuple[str, ...] = ()
 
 
 class Record(Value):

@@ -17,6 +17,7 @@ from bot.core.rules import contradictions, points
 from bot.core.script import Did, Form, Gap, Heard, LoopIs, Mention, Script, Session, SlotWas, Story, StoryStep, Uttered
 from bot.core.steps import Rank
 from bot.core.track import Said, State
+from bot.ranked import chosen as chosen_by
 from tests.core.talk import SYSTEM, Talk, entity, says, scored
 
 LISTEN = Did(action="action_listen")
@@ -162,6 +163,18 @@ def test_what_no_story_knows_goes_to_the_ranking() -> None:
     talk.ranking["action_listen"] = scored("utter_help", 0.8)
     assert talk.say("odd", "affirm") == "help"
     assert chosen(talk) == [("utter_help", "RankingPolicy"), ("action_listen", "Fallback")]
+
+
+def test_a_guess_may_find_words_but_not_act_where_nothing_says_so() -> None:
+    talk = Talk(program())
+    talk.receive("odd")
+    talk.add(ev.Understood(text="odd", language="en", intents=(scored("affirm", 1.0),), in_scope=1.0))
+    talk.add(ev.SessionStarted(), ev.Extracted(intent="affirm"))
+    asked = choose(talk.conversation, talk.program)
+    assert isinstance(asked, Rank)
+    assert asked.barred == ("table_form",)
+    made = chosen_by(asked, [scored("table_form", 0.9), scored("utter_help", 0.1)], "unsure")
+    assert (made.action, made.policy, made.reason) == ("action_default_fallback", "Fallback", "out of place")
 
 
 def test_an_unsure_ranking_ends_in_the_fallback_and_the_message_is_taken_back() -> None:
