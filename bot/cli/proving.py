@@ -66,8 +66,10 @@ async def _played(
     """By name, whether each passed; all failed where the skills cannot run this project (any more)."""
     from bot.app import Wiring, open_bot
     from bot.scenarios import play
+    from bot.telemetry import configure_logging
     from bot.testing.playing import Subject, play_stories
 
+    configure_logging("warning", json=False)
     try:
         with tempfile.TemporaryDirectory() as place:
             wiring = Wiring(log=Path(place) / "log.db", models=folder, encoder=encoder, patient=True)
