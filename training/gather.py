@@ -1,10 +1,10 @@
-"""Everything a training run learns from, cleaned and divided: project, files, reviewed turns of the log."""
+"""Everything a training run learns from, cleaned and divided: project, files, reviewed turns and signals of the log."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,14 @@ from bot.manifest import DataSet
 from training.consent import cleared
 from training.data import data_set, from_project, read_intents, read_slots, reviewed
 from training.examples import OOS, OUTSIDE, IntentExample, SlotExample
+from training.labels import RuleBook, examples, read_signals
 from training.privacy import natural, natural_intent, natural_slots
 from training.ranking_log import choices
 from training.ranking_rows import RankingData, ranking_data
 from training.rows import intents_on, slots_on
 from training.sides import Side
+from training.signals.similarity import Vectors, lexical, of_vectors
+from training.signals.turns import texts, turns
 from training.snapshots import Snapshot
 from training.split import Labelled, Split, SplitOptions, clean, on_sides, split
 
@@ -36,6 +39,7 @@ class Sources:
     """Where rows come from. `log` is the log's database file; `intents` and `slots` are JSONL files.
 
     With a `snapshot`, all rows and their sides are those of the snapshot; of the log only next actions are learned.
+    `book` says how far labelling rules are believed; `vectors` encodes texts for them (None: they compare letters).
     """
 
     project: Project | None = None
@@ -43,13 +47,16 @@ class Sources:
     intents: tuple[Path, ...] = ()
     slots: tuple[Path, ...] = ()
     snapshot: Snapshot | None = None
+    book: RuleBook = field(default_factory=RuleBook)
+    vectors: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """Rows on both sides of the split, what they came from, and what a person should know about them.
 
-    `ranking` is what a project's stories and its log teach about the next action, None without stories.
+    `ranking` is what a project's stories and its log teach about the next action, None without stories. `seen` are the
+    conversations that any of it comes from.
     """
 
     intents: Split[IntentExample]
@@ -58,6 +65,7 @@ class Gathered:
     slot_data: tuple[DataSet, ...]
     notes: tuple[str, ...]
     ranking: RankingData | None = None
+    seen: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +85,17 @@ def gather(sources: Sources, options: SplitOptions) -> Gathered:
     """
     settings = sources.project.settings if sources.project is not None else None
     log = cleared(read_log(sources.log), settings) if sources.log is not None and sources.log.exists() else []
-    if sources.snapshot is not None:
-        return _from_snapshot(sources.snapshot, sources.project, log)
+    found = _from_files(sources, options, log) if sources.snapshot is None else _from_snapshot(sources, log)
+    return replace(found, seen=_seen(found, log))
+
+
+def _seen(found: Gathered, log: Sequence[Recorded]) -> frozenset[str]:
+    sides = (found.intents.train, found.intents.held_out, found.slots.train, found.slots.held_out)
+    chosen = {fact.conversation for fact in log} if found.ranking is not None and found.ranking.logged else set()
+    return frozenset({row.origin.group for side in sides for row in side if row.origin.group} | chosen)
+
+
+def _from_files(sources: Sources, options: SplitOptions, log: Sequence[Recorded]) -> Gathered:
     parts = _parts(sources, log)
     intents = clean([row for part in parts for row in part.intents])
     slots = clean([row for part in parts for row in part.slots])
@@ -98,8 +115,9 @@ def gather(sources: Sources, options: SplitOptions) -> Gathered:
     )
 
 
-def _from_snapshot(snapshot: Snapshot, project: Project | None, log: Sequence[Recorded]) -> Gathered:
-    rows, data = snapshot.rows, (snapshot.described(),)
+def _from_snapshot(sources: Sources, log: Sequence[Recorded]) -> Gathered:
+    assert sources.snapshot is not None
+    rows, data = sources.snapshot.rows, (sources.snapshot.described(),)
     intents = [clean([natural_intent(row) for row in intents_on(rows, *sides)]) for sides in (_TEACH, _MEASURE)]
     slots = [clean([natural_slots(row) for row in slots_on(rows, *sides)]) for sides in (_TEACH, _MEASURE)]
     by_intent = on_sides(*(found.rows for found in intents))
@@ -109,7 +127,7 @@ def _from_snapshot(snapshot: Snapshot, project: Project | None, log: Sequence[Re
         data,
         data if any(found.rows for found in slots) else (),
         tuple(_notes("intents", 0, [pair for found in intents for pair in found.conflicts])),
-        _ranking(project, by_intent.train, log),
+        _ranking(sources.project, by_intent.train, log),
     )
 
 
@@ -146,6 +164,7 @@ def _parts(sources: Sources, log: Sequence[Recorded]) -> list[_Part]:
     parts += [_from_slots(path, bare=not sources.intents) for path in sources.slots]
     if log:
         parts.append(_known(_reviewed(log), sources.project))
+        parts.append(_known(_shown(log, sources, parts), sources.project))
     return [_sourced(part) for part in parts]
 
 
@@ -153,6 +172,14 @@ def _reviewed(log: Sequence[Recorded]) -> _Part:
     """Corrected turns, with made-up values where something was masked."""
     intents, slots = reviewed(log)
     return _Part("reviewed turns", tuple(map(natural_intent, intents)), tuple(map(natural_slots, slots)))
+
+
+def _shown(log: Sequence[Recorded], sources: Sources, parts: Sequence[_Part]) -> _Part:
+    """What people showed in passing, by rules that are believed; what somebody labelled on purpose is left alone."""
+    alike = of_vectors(sources.vectors, texts(turns(log))) if sources.vectors is not None else lexical
+    known = {row.text.casefold() for part in parts for row in part.intents}
+    found = map(natural_intent, examples(read_signals(log, sources.book, alike)))
+    return _Part("signals", tuple(row for row in found if row.text.casefold() not in known))
 
 
 def _sourced(part: _Part) -> _Part:

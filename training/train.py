@@ -45,6 +45,7 @@ from training.gather import Gathered, Sources, gather
 from training.progress import Progress, part, silent
 from training.reproduce import predictions
 from training.runs import Runs, digest_of, key_of
+from training.seen import Seen
 from training.split import Split, SplitOptions
 from training.workshop import FitOptions, Made, Workshop
 
@@ -123,6 +124,7 @@ def _train(request: TrainRequest, workshop: Workshop, progress: Progress) -> Tra
     store = BundleStore(request.models)
     run = _Run(request, workshop, data, store, progress)
     bundle = store.create(run.fill)
+    Seen(request.models).note(bundle.id, data.seen, run.current_id if run.took_over else None)
     assert run.verdict is not None
     verdict = run.verdict.model_copy(update={"bundle": bundle.id})
     page = write_pages(request.reports / bundle.id, verdict) if request.reports is not None else None
@@ -158,6 +160,7 @@ class _Run:
         self.verdict: Verdict | None = None
         self.reports: Mapping[str, ev.Report] = {}
         self.notes: list[str] = []
+        self.took_over = False
         self.current_id, self.current = self._current(store)
 
     def _current(self, store: BundleStore) -> tuple[str | None, Bundle | None]:
@@ -270,6 +273,7 @@ class _Run:
                 continue
             if self.current is not None and (self.current.path / skill).is_dir():
                 shutil.copytree(self.current.path / skill, stage / skill)
+                self.took_over = True
 
     def _labels(self, made: Mapping[str, Made]) -> dict[str, tuple[str, ...]]:
         return self._current_labels() | {skill: item.labels for skill, item in made.items()}
