@@ -1,0 +1,397 @@
+"""The review queue: which logged turns a person should look at next, and all that they need to see to judge one.
+
+A turn can be asked about if a user said it in their own words, it got its outcome, nobody has judged it, and its author
+did not refuse. Strategies weigh the turns (`training.draws` turns weights into one draw with known probabilities):
+
+- margin: the model in use can hardly decide, between two intents or between an intent and none;
+- diverse: one turn from each cluster of sentence vectors, the uncertain ones first;
+- disagreement: a candidate bundle answers otherwise than the one in use;
+- implicit: labelling rules (`training.signals`) say that the turn went wrong;
+- audit: uniformly at random, whatever the turn looks like.
+
+What says the same as another turn, or as a labelled example, has no weight but that of the audit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bot.core.defaults import OUT_OF_SCOPE
+from bot.core.events import Entity, Recorded, Scored
+from bot.core.messages import Value
+from bot.core.protocols import Understanding
+from skills.intent import has_words
+from training.draws import SHARES, Drawn, Flags, Floats, Reason, by_rank, draw, spread, within
+from training.examples import OOS
+from training.judgements import Judged, Place, judged
+from training.labels import RuleBook
+from training.sides import fraction
+from training.signals import RULES, Candidate, LoggedTurn, candidates, of_vectors, turns
+from training.split import normalise
+
+Read = Callable[[Sequence[str]], Sequence[Understanding]]
+"""Understands texts, with their vectors."""
+
+FRAME = 5000
+"""The newest turns among which is drawn; reading more would take minutes."""
+GUESSES, NEIGHBOURS, BEFORE, AFTER = 3, 3, 4, 2
+TWICE = 0.1
+"""The share of turns that a second person judges too."""
+SHUFFLED = 0.1
+"""The share of turns whose guesses are shown in random order and without probabilities."""
+_HANDED = 0.3
+"""What a hand-off says against the answer before it."""
+_SLOTS = frozenset(("continue_flow", "correct_slot", "stay"))
+"""Routes of turns that answer a question of the bot: their intent means nothing."""
+
+
+class Said(Value):
+    """A line of the conversation."""
+
+    speaker: str
+    text: str
+
+
+class Guess(Value):
+    """An intent, how likely the model finds it, and its name for people."""
+
+    intent: str
+    label: str
+    probability: float
+
+
+class Neighbour(Value):
+    """A labelled text, and how alike it is (cosine)."""
+
+    text: str
+    intent: str
+    alike: float
+
+
+class Item(Value):
+    """A turn to judge. `understood` is the intent that the bot acted on, "" if none; `accepts` what "accept" means.
+
+    `guesses` are in the order in which to show them. `signs` are rules that speak about the turn. `probability` is that
+    with which the draw takes this turn; `second`: somebody else has judged it and this is to measure agreement.
+    """
+
+    conversation: str
+    turn: int
+    at: float
+    channel: str
+    text: str
+    language: str
+    before: tuple[Said, ...]
+    after: tuple[Said, ...]
+    replies: tuple[Said, ...]
+    understood: str
+    accepts: str
+    guesses: tuple[Guess, ...]
+    shuffled: bool
+    in_scope: float
+    entities: tuple[Entity, ...]
+    neighbours: tuple[Neighbour, ...]
+    signs: tuple[str, ...]
+    reason: Reason
+    probability: float
+    batch: str
+    place: int
+    of: int
+
+    @property
+    def where(self) -> Place:
+        """Conversation and turn."""
+        return self.conversation, self.turn
+
+    def metadata(self) -> dict[str, object]:
+        """What a judgement has to tell of how it came about."""
+        best = max(self.guesses, key=lambda guess: guess.probability, default=None)
+        return {
+            "reason": self.reason,
+            "probability": round(self.probability, 6),
+            "batch": self.batch,
+            "place": self.place,
+            "of": self.of,
+            "best": best.intent if best else "",
+            "shown": [guess.intent for guess in self.guesses],
+            "shuffled": self.shuffled,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What reviewing needs. `read` is the bundle in use, `candidate` a newer one that is not, if there is one.
+
+    `labels` are the project's intents with their names for people, `examples` labelled texts with their intents.
+    """
+
+    read: Read
+    labels: Mapping[str, str]
+    examples: Sequence[tuple[str, str]] = ()
+    candidate: Read | None = None
+    book: RuleBook = RuleBook()  # noqa: RUF009 - frozen
+    outside: str = OOS
+
+    @classmethod
+    def outside_of(cls, intents: Iterable[str]) -> str:
+        """The name of "none of our intents" in a project."""
+        return OUT_OF_SCOPE if OUT_OF_SCOPE in set(intents) else OOS
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A turn that the audit hit and that was judged before: its answer counts for the audit too."""
+
+    conversation: str
+    turn: int
+    intent: str
+    place: int
+    metadata: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one person is asked, in order, and what need not be asked. `open` turns could be asked about at all."""
+
+    id: str
+    items: tuple[Item, ...]
+    kept: tuple[Kept, ...]
+    open: int
+    judged: int
+
+
+def queue(history: Sequence[Recorded], desk: Desk, by: str, budget: int) -> Batch:
+    """Draw what `by` is asked next. The same log, bundles and person give the same batch.
+
+    `history` holds the facts of the whole log in order, without what must not be learned from.
+    """
+    logged, known = turns(history), judged(history)
+    batch = _batch_id(history, by)
+    frame = _frame(logged, known)
+    talks = _Talks(logged, desk, _Readings(desk.read))
+    open_ = np.array([turn_place(turn) not in known for turn in frame], bool)
+    seconds = _seconds(frame, known, by, budget)
+    drawn = _drawn(frame, open_, talks, budget, int(batch, 16))
+    drawn += [Drawn(n, "second", TWICE) for n in seconds]
+    drawn = sorted(drawn, key=lambda one: fraction(f"{batch}/{one.index}", "order"))
+    items, kept, of = list[Item](), list[Kept](), sum(bool(open_[one.index]) or one.reason == "second" for one in drawn)
+    for one in drawn:
+        turn = frame[one.index]
+        item = talks.item(turn, one, (batch, len(items) + 1, of))
+        if open_[one.index] or one.reason == "second":
+            items.append(item)
+        elif label := known[turn_place(turn)].label:
+            told = {**item.metadata(), "kept": True}
+            kept.append(Kept(turn.conversation, turn.turn, label, len(items), told))
+    return Batch(batch, tuple(items), tuple(kept), int(open_.sum()), len(known))
+
+
+def turn_place(turn: LoggedTurn) -> Place:
+    """Conversation and turn."""
+    return turn.conversation, turn.turn
+
+
+def usable(turn: LoggedTurn) -> bool:
+    """Whether a person could say what the turn's intent is."""
+    answers = any(action.action in _SLOTS for action in turn.actions if not action.policy)
+    return turn.said and bool(turn.outcome) and not turn.beside_person and not answers and has_words(turn.text)
+
+
+def _batch_id(history: Sequence[Recorded], by: str) -> str:
+    end = history[-1].position if history else 0
+    return hashlib.sha256(f"{end}\n{len(history)}\n{by}".encode()).hexdigest()[:12]
+
+
+def _frame(logged: Sequence[LoggedTurn], known: Mapping[Place, Judged]) -> list[LoggedTurn]:
+    """The newest usable turns, the latest first. What was judged "not usable" counts as judged."""
+    found = [turn for turn in logged if usable(turn) or turn_place(turn) in known]
+    return sorted(found, key=lambda turn: (-turn.at, turn.conversation, turn.turn))[:FRAME]
+
+
+def _seconds(frame: Sequence[LoggedTurn], known: Mapping[Place, Judged], by: str, budget: int) -> list[int]:
+    """Turns that one other reviewer judged and that belong to the tenth which is judged twice."""
+    found = []
+    for number, turn in enumerate(frame):
+        said = known.get(turn_place(turn))
+        people = {name for name, event in said.by.items() if event.source == "reviewer"} if said else set[str]()
+        twice = fraction(f"{turn.conversation}/{turn.turn}", "twice") < TWICE
+        if len(people) == 1 and by not in people and twice:
+            found.append(number)
+    return found[: max(1, round(TWICE * budget))]
+
+
+def _drawn(frame: Sequence[LoggedTurn], open_: Flags, talks: _Talks, budget: int, seed: int) -> list[Drawn]:
+    if not open_.any():
+        return []
+    readings = talks.readings([turn.text for turn in frame])
+    vectors = np.stack([_vector(reading) for reading in readings])
+    doubt = np.array([uncertainty(reading) for reading in readings])
+    fresh = np.where(_first_of_kind(frame, open_, talks.desk), 1.0, 1e-9)
+    picks = {reason: share * budget for reason, share in SHARES.items()}
+    margin = np.where(open_, by_rank(doubt * fresh, picks["margin"]) * fresh, 0.0)
+    clusters = spread(vectors, doubt * fresh * open_, max(1, round(picks["diverse"])), seed)
+    weights: dict[Reason, Floats] = {
+        "margin": margin,
+        "diverse": within(clusters, doubt * fresh * open_),
+        "disagreement": _disagreement(frame, readings, talks.desk) * fresh,
+        "implicit": np.array([talks.blame(turn) for turn in frame]) * fresh,
+    }
+    return draw(weights, np.argsort(clusters, kind="stable"), open_, budget, seed)
+
+
+def uncertainty(reading: Understanding) -> float:
+    """1 where the model cannot decide, 0 where it is sure: between the two best intents, and whether any fits."""
+    if not reading.intents:
+        return 1.0
+    threshold = min(max(reading.threshold, 1e-6), 1 - 1e-6)
+    above = reading.in_scope >= threshold
+    scope = (reading.in_scope - threshold) / (1 - threshold) if above else 1 - reading.in_scope / threshold
+    best, second = reading.intents[0].score, reading.intents[1].score if len(reading.intents) > 1 else 0.0
+    return 1 - min(scope, best - second) if above else 1 - scope
+
+
+def _first_of_kind(frame: Sequence[LoggedTurn], open_: Flags, desk: Desk) -> Flags:
+    """Turns that no labelled example, no judged turn and no earlier open turn says in the same words."""
+    seen = {normalise(text) for text, _ in desk.examples}
+    seen |= {normalise(turn.text) for turn, asked in zip(frame, open_, strict=True) if not asked}
+    first = np.zeros(len(frame), bool)
+    for number, turn in enumerate(frame):
+        words = normalise(turn.text)
+        first[number] = bool(open_[number]) and words not in seen
+        seen.add(words)
+    return first
+
+
+def _disagreement(frame: Sequence[LoggedTurn], readings: Sequence[Understanding], desk: Desk) -> Floats:
+    """How sure both are, where the candidate answers otherwise; 0 elsewhere."""
+    if desk.candidate is None:
+        return np.zeros(len(frame))
+    others = _Readings(desk.candidate).of([turn.text for turn in frame])
+    pairs = zip(readings, others, strict=True)
+    return np.array([(_sure(a) + _sure(b)) / 2 if _answer(a) != _answer(b) else 0.0 for a, b in pairs])
+
+
+def _answer(reading: Understanding) -> str:
+    accepted = reading.intents and reading.in_scope >= reading.threshold
+    return reading.intents[0].name if accepted else ""
+
+
+def _sure(reading: Understanding) -> float:
+    return max(1 - uncertainty(reading), 0.05)
+
+
+def _vector(reading: Understanding) -> npt.NDArray[np.float32]:
+    return np.asarray(reading.vector, np.float32)
+
+
+class _Readings:
+    """What a model makes of texts; each is read once."""
+
+    def __init__(self, read: Read) -> None:
+        self._read, self._known = read, dict[str, Understanding]()
+
+    def of(self, texts: Sequence[str]) -> list[Understanding]:
+        fresh = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if fresh:
+            self._known.update(zip(fresh, self._read(fresh), strict=True))
+        return [self._known[text] for text in texts]
+
+
+class _Talks:
+    """The log's conversations, with what models and rules say of them."""
+
+    def __init__(self, logged: Sequence[LoggedTurn], desk: Desk, readings: _Readings) -> None:
+        self.desk, self._readings = desk, readings
+        self.by_talk: dict[str, list[LoggedTurn]] = {}
+        for turn in logged:
+            self.by_talk.setdefault(turn.conversation, []).append(turn)
+        alike = of_vectors(lambda texts: np.stack([_vector(one) for one in readings.of(texts)]), ())
+        self._said: dict[Place, list[Candidate]] = {}
+        rules = [rule for rule in RULES if not rule.human]
+        for found in candidates(logged, alike, rules):
+            self._said.setdefault((found.conversation, found.turn), []).append(found)
+        self._trust = {name: standing.accuracy for name, standing in desk.book.standings(rules).items()}
+        self._examples: npt.NDArray[np.float32] | None = None
+
+    def readings(self, texts: Sequence[str]) -> list[Understanding]:
+        return self._readings.of(texts)
+
+    def blame(self, turn: LoggedTurn) -> float:
+        """How likely the turn went wrong, from what rules say of it."""
+        fine = 1.0 - (_HANDED if turn.handed_off and turn.intent else 0.0)
+        for rule in {found.rule for found in self._said.get(turn_place(turn), ()) if _blames(found, turn)}:
+            fine *= 1 - self._trust[rule]
+        return 1 - fine
+
+    def item(self, turn: LoggedTurn, one: Drawn, place: tuple[str, int, int]) -> Item:
+        """All that a person needs to see."""
+        reading = self.readings([turn.text])[0]
+        talk = self.by_talk[turn.conversation]
+        at = talk.index(turn)
+        shuffled = fraction(f"{turn.conversation}/{turn.turn}", "shuffled") < SHUFFLED
+        return Item(
+            conversation=turn.conversation,
+            turn=turn.turn,
+            at=turn.at,
+            channel=turn.channel,
+            text=turn.text,
+            language=turn.language or reading.language,
+            before=tuple(line for before in talk[max(0, at - BEFORE) : at] for line in _lines(before)),
+            after=tuple(line for later in talk[at + 1 : at + 1 + AFTER] for line in _lines(later)),
+            replies=_lines(turn)[1:],
+            understood=turn.intent,
+            accepts=self._accepts(turn),
+            guesses=self._guesses(reading.intents[:GUESSES], place[0] if shuffled else ""),
+            shuffled=shuffled,
+            in_scope=reading.in_scope,
+            entities=reading.entities,
+            neighbours=self._neighbours(reading),
+            signs=tuple(dict.fromkeys(found.rule for found in self._said.get(turn_place(turn), ()))),
+            reason=one.reason,
+            probability=one.probability,
+            batch=place[0],
+            place=place[1],
+            of=place[2],
+        )
+
+    def _accepts(self, turn: LoggedTurn) -> str:
+        """The intent that is right if the bot was; "" if the project has it no more, or no classifier was asked."""
+        if turn.intent:
+            return turn.intent if turn.intent in self.desk.labels else ""
+        return self.desk.outside if turn.source else ""
+
+    def _guesses(self, ranked: Sequence[Scored], salt: str) -> tuple[Guess, ...]:
+        names = self.desk.labels
+        found = [Guess(intent=one.name, label=names.get(one.name, one.name), probability=one.score) for one in ranked]
+        return tuple(sorted(found, key=lambda guess: fraction(f"{salt}/{guess.intent}", "guess")) if salt else found)
+
+    def _neighbours(self, reading: Understanding) -> tuple[Neighbour, ...]:
+        examples = self.desk.examples
+        if not examples:
+            return ()
+        if self._examples is None:
+            self._examples = np.stack([_vector(one) for one in self.readings([text for text, _ in examples])])
+        cosines = self._examples @ _vector(reading)
+        best = np.argsort(-cosines, kind="stable")[:NEIGHBOURS]
+        return tuple(
+            Neighbour(text=examples[n][0], intent=examples[n][1], alike=float(cosines[n])) for n in best.tolist()
+        )
+
+
+def _blames(found: Candidate, turn: LoggedTurn) -> bool:
+    """Whether a rule says that what the bot made of the turn was wrong."""
+    if found.task == "intent":
+        return found.polarity < 0 or found.value != turn.intent
+    return found.polarity < 0 if found.task == "reply" else found.task == "scope" and bool(turn.intent)
+
+
+def _lines(turn: LoggedTurn) -> tuple[Said, ...]:
+    """A turn as lines of a talk; the user's comes first."""
+    replies = (Said(speaker="person" if one.by_person else "bot", text=one.text) for one in turn.replies)
+    pressed = f"[{turn.pressed.title}]" if turn.pressed is not None else turn.text
+    return (Said(speaker="user", text=pressed), *(line for line in replies if line.text))
