@@ -105,6 +105,7 @@ def train(
         from bot.cli.proving import player, policy
 
         encoder = load_encoder(settings, directory)
+        request = replace(request, sources=replace(request.sources, vectors=encoder.vectors))
         demands = policy(request.sources.project, settings, waive or (), patch=patch, improve=improve)
         request = replace(request, policy=demands, play=player(request.sources.project, encoder))
         result = train_project(request, StandardWorkshop(encoder), lambda share, what: advance("training", share))
@@ -124,6 +125,7 @@ def _train_request(
     from bot.config import load_settings
     from bot.project import load_project
     from training.gather import Sources
+    from training.labels import RULES_FILE, RuleBook
     from training.train import SKILLS, TrainRequest
     from training.workshop import FitOptions
 
@@ -133,7 +135,13 @@ def _train_request(
     project = load_project(project_folder(root)) if is_project(root) or not data else None
     settings = project.settings if project else load_settings(root)
     log = settings.log_file(root)
-    sources = Sources(project, log if log.exists() else None, tuple(files["intents"]), tuple(files["slots"]))
+    sources = Sources(
+        project,
+        log if log.exists() else None,
+        tuple(files["intents"]),
+        tuple(files["slots"]),
+        book=RuleBook.load(settings.state_folder(root) / RULES_FILE),
+    )
     return TrainRequest(
         models=model_store(settings, root).root,
         sources=sources,

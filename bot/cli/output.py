@@ -19,7 +19,7 @@ from bot.core.errors import InputError
 
 console = Console(highlight=False, emoji=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
-_WHOLE = ("bundle", "made", "measure", "skill")
+_WHOLE = ("bundle", "made", "measure", "right", "rule", "skill")
 """Columns of a table that are not broken into lines."""
 Advance = Callable[[str, float], None]
 """Told a stage's name and how much of it is done, 0 to 1."""
