@@ -58,14 +58,12 @@ def extracting(conversation: Conversation, program: Program) -> tuple[str, ...]:
 
 def triggered(form: Form, conversation: Conversation, program: Program) -> tuple[ev.Event, ...]:
     """The slots that the message which starts a form fills inside it, and has not filled before."""
-    turn, script, track = conversation.current, program.script, conversation.track
+    turn, script = conversation.current, program.script
     if turn is None or turn.understood is None or script is None:
         return ()
     message = _message(conversation, turn, turn.understood, program, script)
     inside = message._replace(form=form, loop=form.name, rejected=False)
-    if track.said is not None:
-        inside = inside._replace(intent=track.said.intent)
-    return tuple(fact for fact in _fill(inside, program) if fact.name not in track.filled)
+    return tuple(fact for fact in _fill(inside, program) if fact.name not in conversation.track.filled)
 
 
 def _message(

@@ -6,6 +6,8 @@ the next slot, ends the form, or refuses the message when it is no answer, so th
 
 from __future__ import annotations
 
+from pydantic import JsonValue
+
 from bot.core import events as ev
 from bot.core.conversation import Conversation
 from bot.core.extraction import triggered
@@ -43,10 +45,18 @@ def _check(form: Form, conversation: Conversation, program: Program) -> Step | N
         return Run(action=validator, candidates=() if again else tuple(filled))
     if again:  # the form goes on after other talk; the validation was asked only what to ask for
         return None
-    answered = any(name != REQUESTED for name in track.filled) if validator in track.ran else bool(filled)
-    if begins or answered or values.get(REQUESTED) is None or REQUESTED in track.filled:
+    asked = track.at.slots.get(REQUESTED)
+    if begins or asked is None or _answered(form, asked, conversation):
         return None
-    return Record(events=(ev.ActionRejected(action=form.name),))
+    kept = () if values.get(REQUESTED) == asked else (ev.SlotSet(name=REQUESTED, value=asked),)
+    return Record(events=(*kept, ev.ActionRejected(action=form.name)))
+
+
+def _answered(form: Form, asked: JsonValue, conversation: Conversation) -> bool:
+    """Whether the message or the validation filled a slot of the form; what to ask for next is no answer."""
+    track, before = conversation.track, conversation.track.at.slots
+    changed = (conversation.slots.get(name) != before.get(name) for name in track.filled if name != REQUESTED)
+    return any(name == asked or name in form.required for name in track.filled) or any(changed)
 
 
 def question(form: Form, slot: str, program: Program) -> str:

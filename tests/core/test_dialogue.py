@@ -357,7 +357,7 @@ def test_a_validation_may_say_what_to_ask_next_or_that_nothing_is_left() -> None
     asks = ActionResult(slots={"requested_slot": "seat"})
     talk = Talk(program(actions=("validate_table_form",)), actions={"validate_table_form": asks})
     assert talk.say("a table", "book") == "ask seat"
-    talk.actions["validate_table_form"] = ActionResult(slots={"requested_slot": None})
+    talk.actions["validate_table_form"] = ActionResult(slots={"requested_slot": None, "people": "2"})
     assert talk.say("window", "inform") == "booked"
 
 
