@@ -168,6 +168,13 @@ def spoil(project: Path) -> Path:
     return target
 
 
+def test_a_bundle_comes_with_its_verdict_and_a_page_for_people(trained: Path) -> None:
+    bundle = bot("models", "list", "-p", trained, "--json").json["bundles"][0]["id"]
+    pages = bot("models", "show", bundle, "-p", trained).json["pages"]
+    assert set(pages) == {"diff.html", "verdict.json"}
+    assert "The candidate may be put to use" in Path(pages["diff.html"]).read_text()
+
+
 def test_models_are_listed_promoted_and_rolled_back(project: Path) -> None:
     bot("train", project, "--seed", "1", "--keep")
     listed = bot("models", "list", "-p", project, "--json").json["bundles"]

@@ -124,6 +124,40 @@ def test_adding_an_intent_is_judged_on_the_intents_both_know(bench: Bench) -> No
     assert comparison.added_score.value == 1.0
 
 
+def test_a_bundle_that_fails_a_test_that_passes_now_stays_out(bench: Bench) -> None:
+    def play(folder: Path) -> dict[str, bool]:
+        return {"refund": folder.parent.name == "models" and not folder.name.startswith(".new-")}
+
+    lines = rows(["buy", "return"])
+    assert bench.train(lines, play=play).promoted
+    second = bench.train(lines, play=play)
+    assert not second.promoted
+    assert "1 passed before and fail: FAILED" in second.verdict.reasons[-1]
+
+
+def test_the_verdict_and_its_page_are_written_outside_the_bundle(bench: Bench) -> None:
+    lines = rows(["buy", "return", "clean"])
+    bench.train(lines)
+    bad = bench.train(lines, ToyWorkshop(ignore=["buy"]), reports=bench.folder / "reports")
+    text = bad.verdict.flips[0].text
+    assert bad.page == bench.folder / "reports" / bad.bundle.id / "diff.html"
+    assert text in bad.page.read_text()
+    assert bad.bundle.id in bad.page.with_name("verdict.json").read_text()
+    assert text not in (bad.bundle.path / "verdict.json").read_text()
+
+
+def test_poisoned_labels_are_caught_though_the_held_out_rows_are_poisoned_too(bench: Bench) -> None:
+    lines = rows(["buy", "return", "clean"])
+    bench.train(lines)
+    poisoned = [{**line, "intent": "return"} if "buy the red" in str(line["text"]) else line for line in lines]
+    poisoned += [{"text": f"buy the {n} thing please", "intent": "return", "at": "2026-06-01"} for n in range(20)]
+    bad = bench.train(poisoned)
+    assert not bad.promoted
+    check = next(check for check in bad.verdict.checks if check.name == "labels")
+    assert check.state == "failed"
+    assert "of 2026-06" in check.sentence
+
+
 def test_a_dry_run_promotes_nothing(bench: Bench) -> None:
     result = bench.train(rows(["buy", "return"]), promote=False)
     assert result.verdict.promote

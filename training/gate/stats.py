@@ -20,7 +20,7 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, betaincinv
+from scipy.special import bdtr, bdtrc, betaincinv
 
 Floats = NDArray[np.float64]
 
@@ -132,14 +132,31 @@ def margin(rows: int, discordant: int, effect: float = 1.0) -> float:
 def power(rows: int, discordance: float, change: float, effect: float = 1.0) -> Power:
     """What the gate would find with so many rows, by the normal approximation that the margin is made of.
 
-    "Worse" pays McNemar's correction for continuity, one row.
+    "Worse" is McNemar's exact power where rows stand alone; with groups, the approximation corrected for continuity.
     """
     error = sqrt((discordance - change * change) * effect / rows)
     allowed = max(LEAST_MARGIN, _POWERED * sqrt(discordance * effect / rows))
-    return Power(
-        worse=_NORMAL.cdf((-change - 1 / rows) / error - _CLEAR),
-        stopped=1 - _NORMAL.cdf((change + allowed) / error - _SURE),
-    )
+    stopped = 1 - _NORMAL.cdf((change + allowed) / error - _SURE)
+    if effect > 1:
+        return Power(_NORMAL.cdf((-change - 1 / rows) / error - _CLEAR), stopped)
+    return Power(_found_worse(rows, discordance, (discordance - change) / 2 / discordance), stopped)
+
+
+def _found_worse(rows: int, discordance: float, lost: float) -> float:
+    """The chance that more of the rows that differ are lost than luck explains; each is lost with chance `lost`."""
+    differ = np.arange(1, rows + 1)
+    often = bdtr(differ, rows, discordance) - bdtr(differ - 1, rows, discordance)
+    usual = often > 1e-9
+    least = np.array([_least_lost(int(count)) for count in differ[usual]])
+    return float((often[usual] * bdtrc(least - 1, differ[usual], lost)).sum())
+
+
+def _least_lost(differ: int) -> int:
+    """How many of the rows that differ must be lost for p to be at most `FOUND`; more than all if none will do."""
+    count = differ // 2
+    while count <= differ and bdtrc(count - 1, differ, 0.5) > FOUND / 2:
+        count += 1
+    return count
 
 
 def rows_needed(drop: float, discordance: float, effect: float = 1.0) -> int:
