@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +12,13 @@ from bot.core.errors import InputError
 from bot.core.events import Recorded
 from bot.manifest import DataSet
 from training.consent import cleared
-from training.data import data_set, from_project, read_intents, read_slots, reviewed
+from training.data import data_set, from_project, nfc, read_intents, read_slots, reviewed
 from training.examples import OOS, OUTSIDE, IntentExample, SlotExample
 from training.labels import RuleBook, examples, read_signals
 from training.privacy import natural, natural_intent, natural_slots
 from training.ranking_log import choices
 from training.ranking_rows import RankingData, ranking_data
-from training.rows import intents_on, slots_on
+from training.rows import Row, intents_on, slots_on
 from training.sides import Side
 from training.signals.similarity import Vectors, lexical, of_vectors
 from training.signals.turns import texts, turns
@@ -129,6 +129,12 @@ def _from_snapshot(sources: Sources, log: Sequence[Recorded]) -> Gathered:
         tuple(_notes("intents", 0, [pair for found in intents for pair in found.conflicts])),
         _ranking(sources.project, by_intent.train, log),
     )
+
+
+def _ordered(rows: Iterable[Row], project: Project | None) -> list[Row]:
+    """The project's rows in its own order, as always: a fit depends on it. Then the log, the oldest first."""
+    known = {} if project is None else {(nfc(row.text), row.intent): at for at, row in enumerate(project.nlu.examples)}
+    return sorted(rows, key=lambda row: (row.at, known.get((row.text, row.intent), 0), row.id))
 
 
 def _ranking(project: Project | None, rows: Sequence[IntentExample], log: Sequence[Recorded]) -> RankingData | None:

@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 
 from bot.core.messages import Value
 from training.examples import IntentExample, Origin, SlotExample
+from training.privacy import Masked, natural
 from training.sides import Side
 
 AUTHOR = "author"
 """The rule of labels that are written in the project."""
-HUMAN = frozenset({AUTHOR, "reviewer", "agent", "import"})
-"""Rules by which a person gave the label, knowing that it is one."""
 
 
 class Mark(Value):
@@ -29,7 +28,8 @@ class Row(Value):
     """A text with its labels. What was not judged is empty: `intent`, or `tags` (None; one BIO tag for each offset).
 
     `conversation`, `turn`, `user` and `at` (seconds since 1970) say where it was said; rows of the project have none.
-    `source` names the project, the log or a file, `where` the place in it. `why` says why a row was left out.
+    `source` names the project, the log or a file, `where` the place in it. `human`: a person gave the label. `why` says
+    why a row was left out.
     """
 
     id: str
@@ -46,13 +46,9 @@ class Row(Value):
     at: float = 0.0
     channel: str = ""
     marks: tuple[Mark, ...] = ()
+    human: bool = False
     side: Side = "train"
     why: str = ""
-
-    @property
-    def human(self) -> bool:
-        """Whether a person gave the label."""
-        return any(mark.rule in HUMAN for mark in self.marks)
 
     @property
     def month(self) -> str:
@@ -64,15 +60,17 @@ class Row(Value):
         return Origin(self.conversation, self.channel, self.month, self.source, self.user)
 
     def intent_example(self) -> IntentExample:
-        """As the intent recipes take it."""
-        return IntentExample(self.text, self.intent, self.lang, self.where, self.origin())
+        """As the intent recipes take it: with made-up values for what was masked, as while serving nothing is."""
+        text = natural(self.text).text if self.conversation else self.text
+        return IntentExample(text, self.intent, self.lang, self.where, self.origin())
 
     def slot_example(self) -> SlotExample:
-        """As the entity recipes take it."""
-        tokens = tuple(self.text[start:end] for start, end in self.offsets)
-        return SlotExample(
-            tokens, self.tags or (), self.intent, self.lang, self.text, self.offsets, self.where, self.origin()
-        )
+        """As the entity recipes take it; see `intent_example`."""
+        found = natural(self.text) if self.conversation else Masked(self.text)
+        offsets = tuple(found.place(start, end) for start, end in self.offsets)
+        tokens = tuple(found.text[start:end] for start, end in offsets)
+        place = (self.where, self.origin())
+        return SlotExample(tokens, self.tags or (), self.intent, self.lang, found.text, offsets, *place)
 
 
 def row_id(*parts: object) -> str:
@@ -96,6 +94,7 @@ def authored(intents: Sequence[IntentExample], slots: Sequence[SlotExample], sou
                 source=source,
                 where=row.where,
                 marks=(Mark(rule=AUTHOR),),
+                human=True,
             )
         )
     return list({row.id: row for row in found}.values())

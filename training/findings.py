@@ -1,0 +1,207 @@
+"""What a round of learning found, put into a lesson's words and numbers."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bot.core import events as ev
+from bot.core.events import Recorded
+from training.gate.evidence import Tests
+from training.gate.verdict import Comparison, Turn, Verdict
+from training.harvest import LOG, Harvest, by_conversation
+from training.lesson import Change, Figure, Heard, Learned, Month, Outcome, Quote, RuleLine, Tested
+from training.rows import Row
+from training.signals.register import RULES
+from training.train import TrainResult
+
+_SHOWN = 12
+_QUOTES = 3
+_TITLES = {"intent": "All messages kept aside", "entities": "Details in messages (numbers, names, dates)"}
+CUSTOMERS = "Those of them that customers sent"
+"""The name of the figure on messages of the log."""
+
+
+def heard(history: Sequence[Recorded], found: Harvest, imported: int) -> dict[str, Any]:
+    """The log in numbers."""
+    talks = by_conversation(history)
+    events = [recorded.event for recorded in history]
+    ratings = [event.score for event in events if isinstance(event, ev.Rated)]
+    return {
+        "heard": Heard(
+            conversations=len(talks),
+            turns=sum(isinstance(event, ev.Received) for event in events),
+            imported=imported,
+            refused=found.refused,
+            thumbs_up=sum(score > 0 for score in ratings),
+            thumbs_down=sum(score < 0 for score in ratings),
+            corrections=sum(isinstance(event, ev.Corrected) for event in events),
+            months=_months(talks),
+        )
+    }
+
+
+def _months(talks: Mapping[str, Sequence[Recorded]]) -> tuple[Month, ...]:
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for talk in talks.values():
+        month = f"{datetime.fromtimestamp(talk[0].at, UTC):%Y-%m}"
+        counts[month][_ended(talk)] += 1
+    return tuple(Month(month=month, **counts[month]) for month in sorted(counts))
+
+
+def _ended(talk: Sequence[Recorded]) -> str:
+    if any(isinstance(item.event, ev.HandedOff) for item in talk):
+        return "handed_off"
+    ends = [item.event.reason for item in talk if isinstance(item.event, ev.Ended)]
+    return "resolved" if ends and ends[-1] == "resolved" else "open"
+
+
+def labelled(found: Harvest) -> dict[str, Any]:
+    """The labels in numbers: by rule, by intent, by what they are for."""
+    rows = found.logged
+    votes = Counter(mark.rule for row in rows for mark in row.marks)
+    standings = found.signals.book.standings()
+    lines = tuple(
+        RuleLine(
+            rule=rule.name,
+            meaning=rule.meaning,
+            labels=votes[rule.name],
+            accuracy=standings[rule.name].accuracy,
+            human=rule.human,
+            on=standings[rule.name].on,
+            why=standings[rule.name].why,
+        )
+        for rule in RULES
+    )
+    return {
+        "rules": tuple(sorted(lines, key=lambda line: -line.labels)),
+        "labels": len(rows),
+        "taught": sum(row.side == "train" for row in rows),
+        "measured": sum(row.side in ("test", "time") for row in rows),
+        "learned": _learned(rows),
+        "leakage": found.leakage,
+        "masked": found.masked,
+        "masker": found.masker,
+    }
+
+
+def _learned(rows: Iterable[Row]) -> tuple[Learned, ...]:
+    by_intent: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.intent and row.side != "out":
+            by_intent[row.intent].append(row)
+    found = []
+    for intent, members in by_intent.items():
+        taught = [row for row in members if row.side == "train"]
+        quotes = tuple(Quote(text=row.text, conversation=row.conversation) for row in taught[:_QUOTES])
+        found.append(Learned(intent=intent, taught=len(taught), measured=len(members) - len(taught), quotes=quotes))
+    return tuple(sorted(found, key=lambda item: (-item.taught, item.intent)))
+
+
+def judged(result: TrainResult, plays: Sequence[Tests | None], folder: Path) -> dict[str, Any]:
+    """What the gate found. `plays` are the tests with the candidate and with the bundle that was in use."""
+    verdict = result.verdict
+    return {
+        "bundle": result.bundle.id,
+        "replaced": verdict.current,
+        "figures": _figures(verdict),
+        "tests": _tested(plays),
+        "better": _changes(verdict.gains),
+        "worse": _changes(verdict.flips),
+        "gate_page": "" if result.page is None else os.path.relpath(result.page, folder),
+    }
+
+
+def _figures(verdict: Verdict) -> tuple[Figure, ...]:
+    found = []
+    for part in verdict.slices:
+        if (part.kind, part.name) == ("source", LOG):
+            change = part.change
+            found.append(
+                Figure(
+                    name=CUSTOMERS,
+                    before=part.before,
+                    after=part.after,
+                    rows=part.rows,
+                    low=change.low,
+                    high=change.high,
+                )
+            )
+    skills = [_figure(item) for item in verdict.comparisons if item.candidate is not None]
+    return (*skills[:1], *found, *skills[1:])
+
+
+def _figure(item: Comparison) -> Figure:
+    assert item.candidate is not None
+    before = None if item.current is None else item.current.value
+    name, change = _TITLES.get(item.skill, item.skill), item.change
+    return Figure(
+        name=name,
+        before=before,
+        after=item.candidate.value,
+        rows=item.candidate.n,
+        low=None if change is None else change.low,
+        high=None if change is None else change.high,
+        main=item.skill == "intent",
+    )
+
+
+def _tested(plays: Sequence[Tests | None]) -> Tested | None:
+    if not plays or plays[0] is None:
+        return None
+    after, before = plays[0], plays[1] if len(plays) > 1 else None
+    known = before or {}
+    return Tested(
+        before=None if before is None else sum(before.values()),
+        after=sum(after.values()),
+        total=len(after),
+        won=tuple(sorted(name for name, passed in after.items() if passed and not known.get(name, True))),
+        lost=tuple(sorted(name for name, passed in after.items() if known.get(name, False) and not passed)),
+    )
+
+
+def _changes(turns: Iterable[Turn]) -> tuple[Change, ...]:
+    """The customers' first, then the surest."""
+    ordered = sorted(turns, key=lambda turn: (turn.source != LOG, -turn.sureness, turn.text))
+    return tuple(
+        Change(text=turn.text, conversation=turn.conversation, right=turn.right, before=turn.before, after=turn.after)
+        for turn in ordered[:_SHOWN]
+    )
+
+
+def verdict(result: TrainResult, dry_run: bool) -> tuple[Outcome, str, tuple[str, ...]]:
+    """How it ended, in a sentence a support lead understands, and why."""
+    found, said = result.verdict, _said(_figures(result.verdict))
+    against = against_of(found)
+    if result.promoted:
+        return "promoted", f"A better bot is in use. {said}", ()
+    if dry_run:
+        may = "It could be put to use" if found.promote else "The gate would not let it be used"
+        return "tried", f"Only tried: {may.lower()}. {said}", against
+    return "kept back", f"The bot stays as it is: the new one has not proved itself. {said}", against
+
+
+def _said(figures: Sequence[Figure]) -> str:
+    main = next((figure for figure in figures if figure.main), figures[0] if figures else None)
+    if main is None:
+        return "Nothing could be measured."
+    right = round(main.after * main.rows)
+    what = "messages kept aside for measuring"
+    if main.before is None:
+        return f"Of {main.rows} {what}, {right} are understood."
+    return f"Of {main.rows} {what}, {right} are understood; {round(main.before * main.rows)} were before."
+
+
+def against_of(found: Verdict) -> tuple[str, ...]:
+    """What stopped a candidate, as the gate says it."""
+    reasons = [] if found.integrity.passed else ["a fresh process does not reproduce its predictions"]
+    reasons += [
+        f"{item.skill}: {item.finding}"
+        for item in found.comparisons
+        if item.finding in ("worse", "inconclusive", "below floor")
+    ]
+    return (*reasons, *(check.sentence for check in found.checks if check.state == "failed"))
