@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -165,6 +165,7 @@ class Reminders:
         limit = asyncio.Semaphore(_AT_ONCE)
         while True:
             self._news.clear()
+            await self._catch_up()
             self._forget_late()
             now = self._clock()
             due = [each for each in self._agenda.all() if each.reminder.due <= now]
@@ -174,6 +175,12 @@ class Reminders:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, min(_NAP, soonest - self._clock()))):
                     await self._news.wait()
+
+    async def _catch_up(self) -> None:
+        """Enter what another process wrote, such as an erasure."""
+        with contextlib.suppress(BotError):
+            while page := await self._log.tail(self._agenda.position, _PAGE):
+                self._enter(page)
 
     def _forget_late(self) -> None:
         limit = self._clock() - LATE
@@ -213,13 +220,31 @@ class Reminders:
         if content == self._kept:
             return
         try:
-            fresh = self._path.with_suffix(".new")
-            fresh.write_text(content, "utf-8")
-            fresh.replace(self._path)
+            _write(self._path, content)
         except OSError as error:
             _log.warning("the agenda of reminders cannot be written", path=str(self._path), reason=str(error))
         else:
             self._kept = content
+
+
+def forget(path: Path, conversations: Collection[str]) -> int:
+    """Take all reminders of some conversations out of the agenda in a file; how many there were.
+
+    A bot that is running learns of erased conversations from the log and drops theirs too.
+    """
+    agenda = _read(path)
+    gone = [due for due in agenda.all() if due.conversation in conversations]
+    for due in gone:
+        agenda.drop(due)
+    if gone:
+        _write(path, agenda.model_dump_json())
+    return len(gone)
+
+
+def _write(path: Path, content: str) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(content, "utf-8")
+    fresh.replace(path)
 
 
 def _read(path: Path) -> Agenda:

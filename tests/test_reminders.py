@@ -14,7 +14,7 @@ from bot.core.errors import DuplicateMismatch, Overloaded
 from bot.core.messages import Address
 from bot.core.protocols import Receipt
 from bot.manager import Manager
-from bot.reminders import LATE, Reminders
+from bot.reminders import LATE, Agenda, Reminders, forget
 from bot.store import SqlStore
 from tests.fakes import Clock, MemoryStore, eventually, managing, tell
 
@@ -209,3 +209,25 @@ async def test_it_works_on_the_real_log_and_a_read_only_folder_is_no_harm(tmp_pa
             if seen.count("settled") == 2:
                 break
     assert seen.count("received") == 2
+
+
+async def test_what_another_process_erases_is_due_no_more(tmp_path: Path) -> None:
+    store, clock = Log(), Clock()
+    async with reminding(store, tmp_path, clock) as manager:
+        await tell(manager, "hello")
+        await manager.record("c", reminder(due=2_000.0))
+        await manager.record("c", reminder("other", due=1_000.5))
+        await store.erase("c", 1_000.1)
+        clock.forward(1.0)
+        await eventually(lambda: "Bonn" not in (tmp_path / "reminders.json").read_text())
+    assert triggered(store) == []
+
+
+async def test_a_conversation_is_taken_out_of_the_file_and_others_stay(tmp_path: Path) -> None:
+    store, clock, path = Log(), Clock(), tmp_path / "reminders.json"
+    async with reminding(store, tmp_path, clock) as manager:
+        for name in ("c", "d"):
+            await tell(manager, "hello", conversation=name)
+            await manager.record(name, reminder())
+    assert (forget(path, ["c"]), forget(path, ["c"])) == (1, 0)
+    assert list(Agenda.model_validate_json(path.read_bytes()).due) == ["d"]
