@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bot.core.conversation import FAILED
+from bot.core.script import LISTEN
 from training.signals.rule import Talk
 from training.signals.similarity import Alike
 from training.signals.turns import LoggedTurn
@@ -34,9 +35,10 @@ def escalates(text: str) -> bool:
 
 def accepted(turn: LoggedTurn) -> bool:
     """Whether the bot acted on an intent rather than say that it did not understand."""
-    unsure = ("no_answer", "rephrase", "clarify")
+    unsure = ("no_answer", "rephrase", "stay", "clarify")
     return bool(turn.intent) and not any(
-        action.action in unsure or action.policy.endswith("Fallback") for action in turn.actions
+        action.action in unsure or (action.policy.endswith("Fallback") and action.action != LISTEN)
+        for action in turn.actions
     )
 
 

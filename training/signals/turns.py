@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from bot.core import events as ev
 from bot.core.conversation import CLARIFICATION
@@ -349,8 +350,9 @@ class _Reader:
 
     def read(self, until: float) -> Iterable[LoggedTurn]:
         numbers = sorted(self.drafts)
-        for number, following in zip(numbers, [*numbers[1:], None], strict=True):
-            draft = self.drafts[number]
+        after = dict(pairwise(numbers))
+        for number in numbers:
+            draft, following = self.drafts[number], after.get(number)
             heard = draft.recorded.event
             channel = heard.channel if isinstance(heard, ev.Received) and heard.channel else self.channel
             end = until if following is None else self.drafts[following].recorded.at
