@@ -227,13 +227,18 @@ class Reminders:
             self._kept = content
 
 
+def due_in(path: Path, conversations: Collection[str]) -> list[Due]:
+    """What is due in some conversations, as the agenda in a file says."""
+    return [due for due in _read(path).all() if due.conversation in conversations]
+
+
 def forget(path: Path, conversations: Collection[str]) -> int:
     """Take all reminders of some conversations out of the agenda in a file; how many there were.
 
     A bot that is running learns of erased conversations from the log and drops theirs too.
     """
     agenda = _read(path)
-    gone = [due for due in agenda.all() if due.conversation in conversations]
+    gone = due_in(path, conversations)
     for due in gone:
         agenda.drop(due)
     if gone:

@@ -12,9 +12,12 @@ from itertools import groupby
 
 from bot.config import PrivacySettings, Settings
 from bot.core import events as ev
+from bot.core.errors import Conflict
+from bot.core.protocols import EventStore
 from training.privacy import VERSION, Masker
 
 DAY = 86_400.0
+_TRIES = 20
 _REGIONS = {
     "en": ("US", "GB"),
     "zh": ("CN", "TW", "HK"),
@@ -102,3 +105,22 @@ def masker_of(settings: Settings | None) -> Masker:
         dict.fromkeys(region for lang in settings.languages for region in _REGIONS.get(lang[:2], (lang[:2].upper(),)))
     )
     return Masker(VERSION, regions)
+
+
+async def note_consent(store: EventStore, conversations: Iterable[str], train: bool, at: float) -> int:
+    """Write down what a person said about their conversations; how many there are that were not erased."""
+    count = 0
+    for name in conversations:
+        for _ in range(_TRIES):
+            history = await store.read(name)
+            if not history or history[-1].event.kind == "erased":
+                break
+            last, event = history[-1], ev.Consented(train=train, by="operator")
+            fact = ev.Recorded(conversation=name, seq=last.seq + 1, turn=last.turn, at=at, event=event)
+            try:
+                await store.append(name, last.seq, [fact])
+            except Conflict:  # the person is talking to the bot just now
+                continue
+            count += 1
+            break
+    return count

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
@@ -12,6 +13,8 @@ from pydantic import JsonValue
 from bot.core import events as ev
 from bot.core.errors import NotFound
 from bot.core.messages import Audio, File
+from training.seen import Seen
+from training.snapshots import SnapshotStore
 
 if TYPE_CHECKING:
     from bot.store import SqlStore
@@ -105,3 +108,16 @@ def _blobs(talk: Sequence[ev.Recorded]) -> Iterator[str]:
             for part in recorded.event.message.parts:
                 if isinstance(part, Audio | File) and part.blob:
                     yield part.blob
+
+
+def beside(person: Person, state: Path, models: Path) -> dict[str, JsonValue]:
+    """What is kept about a person beside the log: rows of snapshots, and the bundles that have seen them."""
+    snapshots = SnapshotStore(state / "snapshots")
+    rows: list[JsonValue] = [
+        {"snapshot": name, **row.model_dump(mode="json", exclude_defaults=True)}
+        for name in snapshots.ids()
+        for row in snapshots.open(name).rows
+        if row.conversation in person.talks
+    ]
+    bundles: list[JsonValue] = [*Seen(models).by(person.conversations)]
+    return {"snapshot_rows": rows, "bundles": bundles}

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.cli import acting, care, data, drawing, labels, learn, learning, moving, run, teaching, testing
+from bot.cli import acting, care, data, drawing, labels, learn, learning, moving, people, run, teaching, testing
 from bot.cli.output import errors
 from bot.core.errors import BotError, UserError
 
@@ -34,6 +34,7 @@ labels.add(app)
 learning.add(app)
 moving.add(app)
 care.add(app)
+people.add(app)
 data.add(app)
 
 
