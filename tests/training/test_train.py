@@ -132,7 +132,7 @@ def test_a_bundle_that_fails_a_test_that_passes_now_stays_out(bench: Bench) -> N
     assert bench.train(lines, play=play).promoted
     second = bench.train(lines, play=play)
     assert not second.promoted
-    assert "1 passed before and fail: FAILED" in second.verdict.reasons[-1]
+    assert "1 that pass now would fail: FAILED" in second.verdict.reasons[-1]
 
 
 def test_the_verdict_and_its_page_are_written_outside_the_bundle(bench: Bench) -> None:

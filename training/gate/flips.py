@@ -63,13 +63,13 @@ def _rate(item: Comparison, policy: Policy) -> Check:
     bound, allowed = stats.upper(item.flips / item.effect, worth), stats.rate_limit(limit, worth)
     outweighed = item.finding == "better" and _outweighed(item)
     text = (
-        f"{item.skill}: {item.flips} of {rows} turns that were right are wrong now ({item.flips / rows:.1%}); surely "
+        f"{item.skill}: {item.flips} of {rows} turns that are right would be wrong ({item.flips / rows:.1%}); surely "
         f"under {bound:.1%}, allowed {allowed:.1%}"
     )
     if allowed > limit:
         text += f" (the limit is {limit:.1%}; {rows} rows cannot certify less than {allowed:.1%})"
     if outweighed:
-        text += f"; {item.gains} got better, at least three for each that got worse"
+        text += f"; {item.gains} would get better, at least three for each that gets worse"
     return Check(name="flips", state="passed" if bound <= allowed or outweighed else "failed", sentence=text)
 
 
@@ -83,7 +83,7 @@ def _critical(lost: Sequence[Turn], policy: Policy) -> Check:
     open_names = [name for name in names if name not in policy.waived]
     state: State = "failed" if open_names else "waived" if names else "passed"
     listed = ", ".join(sorted(policy.critical))
-    text = f"critical: turns of {listed} that got worse: {len(lost)}; none is allowed"
+    text = f"critical: turns of {listed} that get worse: {len(lost)}; none is allowed"
     if state == "waived":
         text += f"; waived for {', '.join(names)} by {policy.by or 'a person'}"
     shown = tuple(

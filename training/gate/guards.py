@@ -82,13 +82,12 @@ def noise(candidate: Side, current: Side, known: Set[str]) -> list[Check]:
 def cost(candidate: Cost, current: Cost, grown: float) -> list[Check]:
     """Time and size against the current bundle; `grown` is how many times more labels there are."""
     allowed = int(current.bytes * _LARGER * max(1.0, grown)) + _LARGER_BYTES
-    text = f"size: {_mb(candidate.bytes)}, {_mb(current.bytes)} now; allowed {_mb(allowed)}"
+    text = f"size: {_mb(candidate.bytes)}, {_mb(current.bytes)} in use; allowed {_mb(allowed)}"
     found = [Check(name="size", state=_state(candidate.bytes <= allowed), sentence=text)]
     if candidate.p95_ms is not None and current.p95_ms is not None:
         budget = current.p95_ms * _SLOWER + _SLOWER_MS
-        text = (
-            f"latency: {candidate.p95_ms:.1f} ms (p95, one message), {current.p95_ms:.1f} ms now; allowed {budget:.1f}"
-        )
+        times = f"{candidate.p95_ms:.1f} ms, {current.p95_ms:.1f} in use; allowed {budget:.1f}"
+        text = f"latency: one message takes (p95) {times}"
         found.append(Check(name="latency", state=_state(candidate.p95_ms <= budget), sentence=text))
     return found
 
@@ -101,8 +100,8 @@ def tests(candidate: Tests | None, current: Tests | None) -> list[Check]:
     lost = sorted(name for name, passed in candidate.items() if before.get(name, False) and not passed)
     passed = sum(candidate.values())
     text = f"tests: {passed} of {len(candidate)} test conversations pass"
-    text += f", {sum(before.values())} now" if current is not None else ""
-    text += f"; {len(lost)} passed before and fail" if lost else ""
+    text += f", {sum(before.values())} with the bundle in use" if current is not None else ""
+    text += f"; {len(lost)} that pass now would fail" if lost else ""
     return [
         Check(name="tests", state=_state(not lost), sentence=text, examples=tuple(Quote(text=name) for name in lost))
     ]
@@ -163,8 +162,8 @@ def _settled(
     low, high = np.nanquantile(drawn - bias, (0.025, 0.975))
     may = "rise" if sign > 0 else "fall"
     text = (
-        f"{title} {now:.3f} against {before:.3f} now, change {now - before:+.3f} [{low:+.3f}, {high:+.3f}] on {rows} "
-        f"rows; may {may} by {allowed:.3f}"
+        f"{title} {now:.3f} against {before:.3f} in use, change {now - before:+.3f} [{low:+.3f}, {high:+.3f}] "
+        f"on {rows} rows; may {may} by {allowed:.3f}"
     )
     if rows < _FEWEST:
         return Check(name=name, state="insufficient data", sentence=f"{text}: {_FEWEST} rows are needed to judge")
