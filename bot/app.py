@@ -18,6 +18,7 @@ from pathlib import Path
 import structlog
 
 from bot.bundles import Bundle, BundleStore, PointerWatch, unsealed
+from bot.canary import Canary, Candidate
 from bot.config import EncoderSettings as EncoderChoice
 from bot.config import Settings
 from bot.core.errors import BotError, NotFound
@@ -108,6 +109,7 @@ class Bot:
     encoder: Encoder
     source: ActionSource
     retired: list[Loaded] = field(default_factory=list)
+    canary: Canary | None = None
 
     async def swap(self, loaded: Loaded) -> None:
         """New turns use other models; turns under way keep theirs, so the old threads end one swap later."""
@@ -166,14 +168,8 @@ def load_models(
     if bundle is None:
         raise NotFound(f"no trained models in {project.settings.state_folder(root)}; run: bot train {root}")
     index = load_index(project, encoder)
-    limits = RunnerLimits(max_batch=project.settings.runner.max_batch, deadline=project.settings.runner.deadline_s)
-    understander = Understander.load(bundle.path, encoder, project.program, bundle.id)
-    # Behind the first answers: most messages need none of it, and it would take a quarter of the start.
-    threading.Thread(target=understander.warm_up, name="warm-up").start()
-    understand = Runner(understander, limits)
-    search = None if index is None else Runner(Searcher(index), limits)
-    ranking = load_ranking(bundle, project, encoder)
-    rank = None if ranking is None else Runner(ranking, limits)
+    understand, rank = _skills(bundle, project, encoder)
+    search = None if index is None else Runner(Searcher(index), _runner_limits(project))
     others = Others(project, source)
     use = Models(
         bundle=bundle.id,
@@ -186,6 +182,39 @@ def load_models(
     )
     runners = tuple(runner for runner in (understand, search, rank) if runner is not None)
     return Loaded(project, bundle, index, use, runners, others)
+
+
+def _runner_limits(project: Project) -> RunnerLimits:
+    return RunnerLimits(max_batch=project.settings.runner.max_batch, deadline=project.settings.runner.deadline_s)
+
+
+def _skills(
+    bundle: Bundle, project: Project, encoder: Encoder
+) -> tuple[Runner[Utterance, Understanding], Runner[Situation, Ranked] | None]:
+    """What a bundle brings, each in a thread: understanding, and the ranking of actions if there is one."""
+    understander = Understander.load(bundle.path, encoder, project.program, bundle.id)
+    # Behind the first answers: most messages need none of it, and it would take a quarter of the start.
+    threading.Thread(target=understander.warm_up, name="warm-up").start()
+    ranking = load_ranking(bundle, project, encoder)
+    limits = _runner_limits(project)
+    return Runner(understander, limits), None if ranking is None else Runner(ranking, limits)
+
+
+def load_candidate(bot: Bot, bundle: str) -> Candidate:
+    """A bundle's models beside those in use, on the same encoder.
+
+    Raises:
+        BotError: it cannot be loaded.
+    """
+    opened = model_store(bot.settings, bot.root).open(bundle)
+    understand, rank = _skills(opened, bot.loaded.project, bot.encoder)
+
+    def close() -> None:
+        understand.close()
+        if rank is not None:
+            rank.close()
+
+    return Candidate(bundle, understand.run, rank.run if rank else None, close)
 
 
 def patient(project: Project) -> Project:
@@ -225,6 +254,8 @@ async def open_bot(root: Path, wiring: Wiring | None = None) -> AsyncIterator[Bo
     async with SqlStore(path) as store:
         manager = Manager(store, loaded.models, _limits(settings), observe=wiring.observe)
         bot = Bot(root, settings, store, manager, loaded, encoder, source)
+        if wiring.watch:
+            bot.canary = await _canary(bot)
         watcher = asyncio.create_task(_watch(bot)) if wiring.watch else None
         reminders = Reminders(store, manager, path.with_name("reminders.json"), time.time) if wiring.remind else None
         try:
@@ -256,6 +287,8 @@ async def _stop(bot: Bot, watcher: asyncio.Task[None] | None) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await watcher
     await bot.manager.drain()
+    if bot.canary is not None:
+        await bot.canary.stop()
     await bot.manager.close()
     for loaded in (*bot.retired, bot.loaded):
         loaded.close()
@@ -269,6 +302,8 @@ async def _watch(bot: Bot) -> None:
     seen = _content(index)
     while True:
         await asyncio.sleep(LOOK_EVERY)
+        if bot.canary is not None:
+            await _look(bot.canary)
         try:
             changed = models.changed() is not None
             found = _content(index)
@@ -277,6 +312,21 @@ async def _watch(bot: Bot) -> None:
                 await bot.swap(await asyncio.to_thread(_load_again, bot))
         except BotError as error:
             _log.error("the new models are not used; the old ones go on serving", reason=str(error))
+
+
+async def _canary(bot: Bot) -> Canary:
+    """What looks after canaries; one that was under way goes on before the first message comes."""
+    models = model_store(bot.settings, bot.root)
+    canary = Canary(bot.manager, bot.store, models, lambda bundle: load_candidate(bot, bundle))
+    await _look(canary)
+    return canary
+
+
+async def _look(canary: Canary) -> None:
+    try:
+        await canary.look()
+    except BotError as error:
+        _log.error("the canary stays as it is", reason=str(error))
 
 
 def _load_again(bot: Bot) -> Loaded:

@@ -2,7 +2,8 @@
 
     ROOT/20261122-061500-0f3a9c1b2d4e/   files..., manifest.json written last
     ROOT/CURRENT                         the id in use
-    ROOT/history.jsonl                   every promotion and rollback: who, when, why, with what verdict
+    ROOT/history.jsonl                   every promotion, canary and rollback: who, when, why, with what verdict
+    ROOT/ROLLOUT                         the canary, if there was one (`bot.rollout`)
     ROOT/.lock, ROOT/.new-*              the writers' lock; bundles in the making
 
 Rules of this file:
@@ -36,6 +37,8 @@ from bot.core.errors import Conflict, IntegrityError, NotFound
 from bot.core.messages import Value
 from bot.manifest import ID, Draft, Manifest, StoredFile, encode, made, plain_files, read_manifest, stored, verify
 
+Action = Literal["promote", "rollback", "canary", "withdraw"]
+"""What is noted in the history. The last two do not move the pointer: a bundle is tried on a part of the talks."""
 ANY = "*"
 """Whatever is current."""
 
@@ -72,7 +75,7 @@ class Promotion(Value):
     """A line of the history."""
 
     at: str
-    action: Literal["promote", "rollback"]
+    action: Action
     id: str
     by: str
     reason: str
@@ -194,7 +197,7 @@ class BundleStore:
         Raises:
             Conflict: the current bundle is not `replacing`, which a comparison was made with.
         """
-        with self._lock():
+        with self.lock():
             if replacing not in (ANY, self.pointer()):
                 raise Conflict(f"{self.pointer()} has become current meanwhile, expected {replacing}; compare again")
             opened = self.open(bundle)
@@ -209,7 +212,7 @@ class BundleStore:
         Raises:
             NotFound: there is no earlier one.
         """
-        with self._lock():
+        with self.lock():
             self._repair_history()
             before = _stack(self.history())[:-1]
             if not before:
@@ -275,7 +278,8 @@ class BundleStore:
                     self._disk.remove(stage)
 
     @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
+        """Be the only writer; `Conflict` if another one does not end."""
         self.root.mkdir(parents=True, exist_ok=True)
         path = self.root / ".lock"
         deadline = time.monotonic() + self._patience
@@ -291,17 +295,18 @@ class BundleStore:
         path, current = self.root / "history.jsonl", self.pointer()
         whole, torn = _split_torn(path)
         if torn:
-            self._replace(path, whole)
+            self.replace(path, whole)
         stack = _stack(self.history())
         if current is None or (stack and stack[-1] == current):
             return
-        self._note("rollback" if current in stack else "promote", current, ("the change before was cut short", "", ""))
+        self.note("rollback" if current in stack else "promote", current, ("the change before was cut short", "", ""))
 
-    def _point(self, action: Literal["promote", "rollback"], bundle: str, why: tuple[str, str, str]) -> None:
-        self._note(action, bundle, why)
-        self._replace(self.root / "CURRENT", f"{bundle}\n".encode("ascii"))
+    def _point(self, action: Action, bundle: str, why: tuple[str, str, str]) -> None:
+        self.note(action, bundle, why)
+        self.replace(self.root / "CURRENT", f"{bundle}\n".encode("ascii"))
 
-    def _note(self, action: Literal["promote", "rollback"], bundle: str, why: tuple[str, str, str]) -> None:
+    def note(self, action: Action, bundle: str, why: tuple[str, str, str]) -> None:
+        """Add to the history: why is the reason, by whom, the verdict. Only within `lock`."""
         reason, by, verdict = why
         at = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
         line = Promotion(at=at, action=action, id=bundle, by=by or _user(), reason=reason, verdict=verdict)
@@ -309,7 +314,8 @@ class BundleStore:
         self._disk.append(path, line.model_dump_json().encode() + b"\n")
         self._disk.sync(path)
 
-    def _replace(self, path: Path, content: bytes) -> None:
+    def replace(self, path: Path, content: bytes) -> None:
+        """Write a whole file at once; it survives a power cut, old or new."""
         fresh = path.with_name(f".{path.name}.new")
         self._disk.write(fresh, content)
         self._disk.sync(fresh)
@@ -378,7 +384,7 @@ def _stack(history: Sequence[Promotion]) -> list[str]:
     for line in history:
         if line.action == "promote":
             stack.append(line.id)
-        else:
+        elif line.action == "rollback":
             while stack and stack[-1] != line.id:
                 stack.pop()
     return stack

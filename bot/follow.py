@@ -50,9 +50,13 @@ class Followers:
         self._feeds: dict[str, set[_Feed]] = {}
         self._watchers: list[Callable[[Sequence[Recorded]], None]] = []
 
-    def watch(self, watcher: Callable[[Sequence[Recorded]], None]) -> None:
-        """Hand every conversation's events to `watcher` as they are committed; it must be quick and never fail."""
+    def watch(self, watcher: Callable[[Sequence[Recorded]], None]) -> Callable[[], None]:
+        """Hand every conversation's events to `watcher` as they are committed; it must be quick and never fail.
+
+        Returns what ends it.
+        """
         self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
 
     def publish(self, conversation: str, events: Sequence[Recorded]) -> None:
         """Hand committed events to those who follow."""

@@ -51,7 +51,10 @@ def _unobserved(timing: Timing) -> None:
 
 
 class Manager:
-    """A `Gateway`. `models` is what new turns use; assign another value to swap, turns under way keep theirs."""
+    """A `Gateway`. `models` is what new turns use; assign another value to swap, turns under way keep theirs.
+
+    While `select` is set, it tells what a conversation's turns use instead, by the conversation's id.
+    """
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Manager:
         decide: Decide = policy.decide,
     ) -> None:
         self.models, self.limits = models, limits or ManagerLimits()
+        self.select: Callable[[str], Models] | None = None
         self._store, self._clock, self._observe = store, clock, observe
         self._performer = Performer(decide, clock, observe, self.limits.deadlines)
         self._followers = Followers(store, self.limits.followed)
@@ -112,7 +116,7 @@ class Manager:
             intents=(Scored(name=intent, score=1.0),),
             in_scope=1.0,
             entities=tuple(entities),
-            bundle=self.models.bundle,
+            bundle=self._models(address.conversation).bundle,
             source="external",
         )
         received = Received(
@@ -140,9 +144,12 @@ class Manager:
 
     # Operation
 
-    def watch(self, watcher: Callable[[Sequence[Recorded]], None]) -> None:
+    def watch(self, watcher: Callable[[Sequence[Recorded]], None]) -> Callable[[], None]:
         """See `Followers.watch`."""
-        self._followers.watch(watcher)
+        return self._followers.watch(watcher)
+
+    def _models(self, conversation: str) -> Models:
+        return self.models if self.select is None else self.select(conversation)
 
     async def erase(self, conversation: str) -> int:
         """Forget the conversation, in the log and in memory; the number of events gone. An open turn is broken off.
@@ -189,7 +196,7 @@ class Manager:
 
     async def _act(self, box: Mailbox, chosen: Predicted) -> None:
         try:
-            await replace(self._performer, decide=ByHand(chosen)).turn(box, self.models)
+            await replace(self._performer, decide=ByHand(chosen)).turn(box, self._models(box.state.id))
         except BotError as error:
             box.die(error)
         finally:
@@ -341,7 +348,7 @@ class Manager:
 
     async def _work(self, box: Mailbox) -> None:
         try:
-            while await self._performer.turn(box, self.models):
+            while await self._performer.turn(box, self._models(box.state.id)):
                 pass
             self._revivals.pop(box.state.id, None)
         except BotError as error:

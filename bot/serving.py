@@ -42,6 +42,8 @@ async def serve_project(
     _calm_threads()
     async with open_bot(root, Wiring(observe=telemetry.observe, watch=True, remind=True, actions=actions)) as bot:
         bot.manager.watch(telemetry.see)
+        if bot.canary is not None:
+            telemetry.watch(bot.canary.figures)
         settings = bot.settings.server.model_copy(update=dict(changes))
         app = build_app(_services(bot), settings, _channels(bot, settings), telemetry)
         await serve(app, started=started)
@@ -95,7 +97,10 @@ def _services(bot: Bot) -> Services:
         return bool(bot.loaded.bundle.id)
 
     def in_use() -> Mapping[str, JsonValue]:
-        return {"bundle": bot.loaded.bundle.id, "program": bot.loaded.project.program.id}
+        found: dict[str, JsonValue] = {"bundle": bot.loaded.bundle.id, "program": bot.loaded.project.program.id}
+        if bot.canary is not None and bot.canary.latest is not None:
+            found["canary"] = bot.canary.latest.model_dump(mode="json")
+        return found
 
     operations = BotOperations(bot)
     return Services(bot.manager, {"store": store, "models": models}, bot.parse, in_use, operations)

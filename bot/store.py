@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Row, Select, literal_column, select
+from sqlalchemy import Connection, Row, Select, func, literal_column, select
 from sqlalchemy import exc as sa_exc
 
 from bot.core.errors import IntegrityError, NotFound, StorageUnavailable
@@ -171,6 +171,11 @@ class SqlStore:
         """The seq of the last event, 0 for an unknown conversation."""
         rows = await self._fetch(select(CONVERSATIONS.c.seq).where(CONVERSATIONS.c.id == conversation))
         return rows[0].seq if rows else 0
+
+    async def last_position(self) -> int:
+        """The position of the last event, 0 in an empty log."""
+        rows = await self._fetch(select(func.max(EVENTS.c.position)))
+        return rows[0][0] or 0
 
     async def tail(self, after_position: int = 0, limit: int = 1000) -> Sequence[Recorded]:
         """Events of all conversations with a position above this, in the order of the log."""

@@ -67,6 +67,12 @@ class MemoryStore:
     async def read(self, conversation: str, after: int = 0, limit: int | None = None) -> Sequence[ev.Recorded]:
         return [recorded for recorded in self.of(conversation) if recorded.seq > after][:limit]
 
+    async def tail(self, after_position: int = 0, limit: int = 1000) -> Sequence[ev.Recorded]:
+        return [recorded for recorded in self.log if recorded.position > after_position][:limit]
+
+    async def last_position(self) -> int:
+        return self.log[-1].position if self.log else 0
+
     async def find(self, conversation: str, key: str) -> ev.Recorded | None:
         for recorded in self.of(conversation):
             if isinstance(recorded.event, ev.Received) and recorded.event.key == key:
@@ -117,7 +123,8 @@ class EchoSkill:
 class Reader:
     """Understands a text as the intent of its first word. Raises `error` if set; waits while `gate` is clear."""
 
-    def __init__(self) -> None:
+    def __init__(self, bundle: str = "b1") -> None:
+        self.bundle = bundle
         self.error: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -138,7 +145,7 @@ class Reader:
             in_scope=0.99,
             threshold=0.5,
             entities=(),
-            bundle="b1",
+            bundle=self.bundle,
             vector=[1.0],
         )
 
