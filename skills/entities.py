@@ -3,6 +3,8 @@
     extractor = EntityExtractor(head, rules)
     extractor.run(utterances, encodings)
 
+A text that is an author's example has the entities that were annotated in it, in place of those the head finds.
+
 Order: every extractor reports what it sees; `skills.entities_settle` decides about overlaps; synonyms come last. The
 head's spans of a type that is built in get the built-in value only if the built-in type found it too.
 """
@@ -20,6 +22,7 @@ from bot.core.protocols import Utterance
 from skills.encoder import Encoding
 from skills.entities_builtin import BUILT_IN, BuiltIns, Locality
 from skills.entities_head import EntityHead
+from skills.entities_known import KnownTexts
 from skills.entities_rules import Lookups, Patterns, Synonyms
 from skills.entities_settle import settle
 
@@ -63,13 +66,14 @@ class EntityRules:
 
 
 class EntityExtractor:
-    """Finds entities. `run` may be called from one thread at a time."""
+    """Finds entities. `run` may be called from one thread at a time. `known` may be set after fitting."""
 
     name = "entities"
 
     def __init__(self, head: EntityHead | None = None, rules: EntityRules | None = None) -> None:
         self.head = head
         self.rules = rules or EntityRules()
+        self.known = KnownTexts({})
         self._lookups = Lookups(self.rules.lookups)
         self._patterns = Patterns(self.rules.patterns)
         self._synonyms = Synonyms(self.rules.synonyms)
@@ -94,6 +98,8 @@ class EntityExtractor:
         """
         texts = [item.text for item in utterances]
         learned = [[] for _ in texts] if self.head is None else self.head.run(texts, encodings)
+        known = [self.known.find(text) for text in texts]
+        learned = [found if sure is None else sure for sure, found in zip(known, learned, strict=True)]
         return [self._settled([*found, *self._by_rules(item)]) for item, found in zip(utterances, learned, strict=True)]
 
     def _by_rules(self, utterance: Utterance) -> list[Entity]:
@@ -110,7 +116,7 @@ class EntityExtractor:
         return tuple(self._synonyms.apply(entity) for entity in settle(found))
 
     def save(self, folder: Path) -> None:
-        """Write `rules.json` and, if there is a head, `head/`."""
+        """Write `rules.json`, `head/` if there is a head, and `known.json` if texts are known."""
         folder.mkdir(parents=True, exist_ok=True)
         rules = self.rules
         state = {
@@ -125,6 +131,8 @@ class EntityExtractor:
         (folder / _RULES).write_text(json.dumps(state, indent=1, ensure_ascii=False), encoding="utf-8")
         if self.head is not None:
             self.head.save(folder / _HEAD)
+        if self.known.table:
+            self.known.save(folder)
 
     @classmethod
     def load(cls, folder: Path, encoder: str | None = None, threads: int = 1) -> EntityExtractor:
@@ -147,4 +155,6 @@ class EntityExtractor:
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise IntegrityError(str(path), f"expected the entity rules, found {error!r}; train again") from error
-        return cls(EntityHead.load(folder / _HEAD, encoder, threads) if state["head"] else None, rules)
+        extractor = cls(EntityHead.load(folder / _HEAD, encoder, threads) if state["head"] else None, rules)
+        extractor.known = KnownTexts.load(folder)
+        return extractor

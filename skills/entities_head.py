@@ -113,7 +113,7 @@ class EntityHead:
 
     def _entities(self, text: str, words: Sequence[tuple[int, int]], spans: Sequence[Span]) -> list[Entity]:
         return [
-            _entity(text, self.kinds[span.kind], (words[span.first][0], words[span.last][1]), span.confidence)
+            entity_at(text, self.kinds[span.kind], (words[span.first][0], words[span.last][1]), span.confidence)
             for span in spans
         ]
 
@@ -174,7 +174,8 @@ def kind_name(entity: Entity) -> str:
     return "#".join((entity.type, entity.role or "", entity.group or "")).rstrip("#")
 
 
-def _entity(text: str, kind: str, span: tuple[int, int], confidence: float) -> Entity:
+def entity_at(text: str, kind: str, span: tuple[int, int], confidence: float) -> Entity:
+    """The entity of a kind (see `kind_name`) at a span of the text, with its own words as value."""
     name, role, group, *_ = [*kind.split("#"), "", ""]
     start, end = span
     return Entity(

@@ -294,6 +294,11 @@ def digest_of(text: str) -> int:
     return int.from_bytes(hashlib.sha256(words.encode("utf-8", "replace")).digest()[:8], "big")
 
 
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Where the words of a text are: start and end in characters."""
+    return [found.span() for found in _WORD.finditer(text[:MAX_CHARACTERS])]
+
+
 def has_words(text: str) -> bool:
     """Whether anything in the text could be a word: not only digits, not longer than words are."""
     return any(len(word) <= LONGEST_WORD and not word.isdigit() for word in _WORD.findall(text[:MAX_CHARACTERS]))

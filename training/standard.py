@@ -11,15 +11,16 @@ from pydantic import JsonValue, TypeAdapter
 
 from skills.encoder import Encoder, EncoderSettings, EncoderSource
 from skills.entities import EntityExtractor, EntityRules, Locality
+from skills.entities_known import KnownTexts
 from skills.intent import NO_EXAMPLES, Examples, IntentHead
 from skills.ranking import ActionRanking
-from skills.understanding import INTENT, Understander
+from skills.understanding import ENTITIES, INTENT, Understander
 from training.evaluate import ranking_report
 from training.examples import OOS, IntentExample, SlotExample
 from training.gate.verdict import Integrity
 from training.progress import Progress
 from training.ranking_rows import RankingData
-from training.recipes.entities import EntityOptions, fit_entities, slot_kinds
+from training.recipes.entities import EntityOptions, fit_entities, slot_kinds, slot_spans
 from training.recipes.intent import IntentOptions, fit_intent
 from training.recipes.ranking import RankingOptions, fit_ranking
 from training.reproduce import Loader, Prediction, reproduce
@@ -61,9 +62,13 @@ class StandardWorkshop:
         found = Understander.load(folder, self.encoder)
         if found.intent is not None:
             found.intent.examples = NO_EXAMPLES
+        if isinstance(found.entities, EntityExtractor):
+            found.entities.known = KnownTexts({})
         return found
 
-    def finish(self, folder: Path, examples: Sequence[IntentExample]) -> Understander:
+    def finish(
+        self, folder: Path, examples: Sequence[IntentExample], slots: Sequence[SlotExample] = ()
+    ) -> Understander:
         """See `Workshop`."""
         if examples:
             head = IntentHead.load(folder / INTENT)
@@ -71,6 +76,8 @@ class StandardWorkshop:
             known = [row for row in examples if row.intent in numbers]
             head.examples = Examples.of([row.text for row in known], [numbers[row.intent] for row in known])
             head.save(folder / INTENT)
+        if slots and slot_kinds(slots):
+            KnownTexts.of((row.text, slot_spans(row)) for row in slots).save(folder / ENTITIES)
         return Understander.load(folder, self.encoder)
 
     def reproduce(self, folder: Path, texts: Sequence[str], expected: Sequence[Prediction]) -> Integrity:

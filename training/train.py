@@ -163,6 +163,12 @@ class _Run:
         self.took_over = False
         self.current_id, self.current = self._current(store)
 
+    def _finished(self, stage: Path, made: Mapping[str, object]) -> ev.Understander:
+        """Add the examples themselves to the skills that were made."""
+        intents, slots = self.data.intents, self.data.slots
+        texts = (*intents.train, *intents.held_out) if "intent" in made else ()
+        return self.workshop.finish(stage, texts, (*slots.train, *slots.held_out) if "entities" in made else ())
+
     def _current(self, store: BundleStore) -> tuple[str | None, Bundle | None]:
         """The current bundle; one that is damaged is named and not compared with."""
         try:
@@ -177,8 +183,7 @@ class _Run:
         self._take_over(stage, made)
         candidate, labels = self.workshop.load(stage), self._labels(made)
         new = measure(candidate, labels, self._held_out, part(self.progress, 0.7, 0.82))
-        intents = self.data.intents
-        shipped = self.workshop.finish(stage, (*intents.train, *intents.held_out) if "intent" in made else ())
+        shipped = self._finished(stage, made)
         self.progress(0.94, "checking in a fresh process")
         texts = self._probes()
         integrity = self.workshop.reproduce(stage, texts, predictions(shipped, texts))

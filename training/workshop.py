@@ -66,8 +66,10 @@ class Workshop(Protocol):
         """Open the skills in a bundle's folder, to be measured."""
         ...
 
-    def finish(self, folder: Path, examples: Sequence[IntentExample]) -> Understander:
-        """Add what needs no measuring, the examples themselves, to the intents that were made; open it as it serves."""
+    def finish(
+        self, folder: Path, examples: Sequence[IntentExample], slots: Sequence[SlotExample] = ()
+    ) -> Understander:
+        """Add what needs no measuring, the examples themselves, to the skills that were made; open it as it serves."""
         ...
 
     def reproduce(self, folder: Path, texts: Sequence[str], expected: Sequence[Prediction]) -> Integrity:

@@ -22,6 +22,8 @@ from bot.project.problems import Problems
 from bot.yaml import Node, describe
 
 GAP = "..."
+START = "STORY_START"
+"""The checkpoint that every conversation begins at."""
 KINDS = ("intent", "user", "or", "action", "bot", "checkpoint", "slot_was_set", "active_loop", "metadata")
 _SHOWN = ("intent", "user", "action", "bot", "slot_was_set", "active_loop", "checkpoint", "or")
 
@@ -237,6 +239,8 @@ class _Item:
             return
         part = self.parts[-1]
         if not part.spots and not part.ends:
+            if name == START and not slots:
+                return
             kept = tuple(slot for slot in slots if isinstance(slot, SlotWas))
             part.starts.append(Start(name, kept, fields.node.where))
             return

@@ -243,3 +243,8 @@ def test_a_list_slot_takes_all_entities_of_a_message(tmp_path: Path) -> None:
     slots = "slots: {all: {type: list, mappings: [{type: from_entity, entity: city}]}}\n"
     found = script(tmp_path, text, domain__more=slots).program.script
     assert found and SlotWas(name="all", value=["Rome", "Oslo"]) in found.stories[0].steps
+
+
+def test_the_checkpoint_of_the_beginning_is_the_beginning(tmp_path: Path) -> None:
+    (told,) = straight(tmp_path, "- checkpoint: STORY_START\n- intent: greet\n- action: utter_hello")
+    assert told.steps == (GREET, HELLO, LISTEN)

@@ -88,7 +88,9 @@ class ToyWorkshop:
     def load(self, folder: Path) -> ToyUnderstander:
         return load(folder)
 
-    def finish(self, folder: Path, examples: Sequence[IntentExample]) -> ToyUnderstander:
+    def finish(
+        self, folder: Path, examples: Sequence[IntentExample], slots: Sequence[SlotExample] = ()
+    ) -> ToyUnderstander:
         return load(folder)
 
     def reproduce(self, folder: Path, texts: Sequence[str], expected: Sequence[Prediction]) -> Integrity:
