@@ -1,7 +1,7 @@
 """Entities of texts that are, word by word, examples of an author: what was annotated there is what is meant.
 
-Of an example is kept a digest of its words and, for each entity, its kind and its first and last word; no text. Examples
-whose entities do not begin and end with words are left out, and so are those that are annotated in two ways.
+Of an example is kept a digest of its words and, for each entity, its kind, first and last word; no text. Examples whose
+entities do not begin and end with words are left out, and so are those that are annotated in two ways.
 """
 
 from __future__ import annotations
