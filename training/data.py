@@ -78,7 +78,8 @@ def slots_of(text: str, entities: Sequence[Entity], intent: str, lang: str, wher
 def reviewed(history: Iterable[Recorded]) -> tuple[tuple[IntentExample, ...], tuple[SlotExample, ...]]:
     """The turns of a log that somebody corrected, with what would have been right; the last correction counts.
 
-    `history` holds events of any conversations, each conversation's in order. Button presses teach nothing.
+    `history` holds events of any conversations, each conversation's in order. Button presses teach nothing here, and
+    what a user chose from "did you mean" is no correction but a signal, see `training.signals`.
     """
     turns: dict[tuple[str, int], _Reviewed] = {}
     users: dict[str, str] = {}
@@ -96,7 +97,9 @@ def reviewed(history: Iterable[Recorded]) -> tuple[tuple[IntentExample, ...], tu
         elif isinstance(event, Understood):
             turns[place].lang = event.language
             turns[place].pressed = event.source == "payload"
-        elif isinstance(event, Corrected) and (recorded.conversation, event.target) in turns:
+        elif (
+            isinstance(event, Corrected) and event.source != "click" and (recorded.conversation, event.target) in turns
+        ):
             turns[recorded.conversation, event.target].take(event)
     usable = {place: turn for place, turn in turns.items() if turn.text.strip() and not turn.pressed and turn.usable}
     intents = tuple(turn.intent_row(place) for place, turn in usable.items() if turn.intent)

@@ -154,7 +154,8 @@ def test_the_last_correction_counts_and_unjudged_parts_stay() -> None:
     history = recorded(
         said("to Oslo"),
         ev.Corrected(target=1, intent="fly"),
-        ev.Corrected(target=1, intent="book", source="click"),
+        ev.Corrected(target=1, intent="book"),
+        ev.Corrected(target=1, intent="fly", source="click"),
         ev.Corrected(target=1, entities=(entity,)),
     )
     intents, slots = data.reviewed(history)
