@@ -15,6 +15,7 @@ from bot.core import events as ev
 from bot.core.errors import Conflict
 from bot.core.protocols import EventStore
 from training.privacy import VERSION, Masker
+from training.redaction import redacted
 
 DAY = 86_400.0
 _TRIES = 20
@@ -81,14 +82,16 @@ def sender_of(history: Sequence[ev.Recorded]) -> str:
 
 
 def cleared(log: Sequence[ev.Recorded], settings: Settings | None, now: float | None = None) -> list[ev.Recorded]:
-    """The facts that may be learned from, every word masked, in the order of the log.
+    """The facts that may be learned from, every word masked and what reviewers hid gone, in the order of the log.
 
     What this gives, and nothing else of a log, may be trained on. Facts keep conversation, seq, turn and position.
     """
     policy = settings.privacy if settings else PrivacySettings()
     permission = Permission(log, policy, time.time() if now is None else now)
     masker = masker_of(settings)
-    ordered = sorted(log, key=lambda fact: fact.conversation)  # stable: each conversation's facts stay in order
+    ordered = sorted(
+        redacted(log), key=lambda fact: fact.conversation
+    )  # stable: each conversation's facts stay in order
     found: list[ev.Recorded] = []
     for _, facts in groupby(ordered, key=lambda fact: fact.conversation):
         history = list(facts)

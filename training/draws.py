@@ -49,7 +49,8 @@ def draw(weights: Mapping[Reason, Floats], order: Indices, open_: Flags, budget:
 
     `weights` (by strategy, without "audit") and `open_` are float64 and bool (turns,); "margin" must have a positive
     weight for each open turn. `order` holds the turns so that alike ones are side by side: of those few are drawn
-    together. The result is in random order, so whoever stops early has seen a random part of it.
+    together. Which of those taken are the audit's is drawn the same way, so their number hardly varies. The result is
+    in random order: whoever stops early has seen a random part of it.
     """
     count = int(open_.sum())
     budget = min(budget, count)
@@ -61,7 +62,11 @@ def draw(weights: Mapping[Reason, Floats], order: Indices, open_: Flags, budget:
     rest = _capped(rest, 1 - audit, budget - audit * count)
     probability = np.where(open_, audit + rest, audit)
     taken = _systematic(probability, _open_first(order, open_), rng)
-    drawn = [Drawn(int(n), _reason(int(n), audit, probability, wanted, rng), float(probability[n])) for n in taken]
+    audited = set(taken[_systematic(audit / probability[taken], np.arange(len(taken)), rng)].tolist())
+    drawn = [
+        Drawn(n, "audit" if n in audited or not open_[n] else _reason(n, wanted, rng), float(probability[n]))
+        for n in taken.tolist()
+    ]
     rng.shuffle(drawn)
     return drawn
 
@@ -133,12 +138,8 @@ def _systematic(probability: Floats, order: Indices, rng: np.random.Generator) -
     return order[ends > starts]
 
 
-def _reason(
-    index: int, audit: float, probability: Floats, wanted: Mapping[Reason, Floats], rng: np.random.Generator
-) -> Reason:
-    """One of the strategies that wanted the turn. The audit gets its exact share of the cases; see the module."""
-    if rng.random() < audit / probability[index]:
-        return "audit"
+def _reason(index: int, wanted: Mapping[Reason, Floats], rng: np.random.Generator) -> Reason:
+    """One of the strategies that wanted the turn."""
     names = list(wanted)
     parts = np.array([wanted[name][index] for name in names])
     return names[int(rng.choice(len(names), p=parts / parts.sum()))]

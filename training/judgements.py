@@ -10,7 +10,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import ConfigDict, Field, JsonValue
 
@@ -25,6 +25,15 @@ Verdict = Literal["accept", "relabel", "reject", "undo"]
 UNUSABLE = ""
 """Stands for "not usable" where judgements are compared."""
 _TRIES = 5
+_PAGE = 5000
+
+
+class Log(Protocol):
+    """A store that can be read from one end to the other."""
+
+    async def tail(self, after_position: int = 0, limit: int = 1000) -> Sequence[Recorded]:
+        """Facts of all conversations with a position above this, in order."""
+        ...
 
 
 class Decision(Value):
@@ -95,6 +104,14 @@ async def note(store: EventStore, conversation: str, event: Event, clock: Callab
         except Conflict:
             continue
     raise Conflict(f"conversation {conversation!r} is being written to; try again in a moment")
+
+
+async def whole_log(store: Log) -> list[Recorded]:
+    """All facts of the log, in order."""
+    history: list[Recorded] = []
+    while page := await store.tail(history[-1].position if history else 0, _PAGE):
+        history += page
+    return history
 
 
 @dataclass

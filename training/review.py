@@ -15,27 +15,28 @@ What says the same as another turn, or as a labelled example, has no weight but 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import JsonValue
 
-from bot.core.defaults import OUT_OF_SCOPE
-from bot.core.events import Entity, Recorded, Scored
-from bot.core.messages import Value
+from bot.core.events import Corrected, Recorded, Scored
 from bot.core.protocols import Understanding
 from skills.intent import has_words
 from training.draws import SHARES, Drawn, Flags, Floats, Reason, by_rank, draw, spread, within
 from training.examples import OOS
 from training.judgements import Judged, Place, judged
 from training.labels import RuleBook
+from training.review_items import Guess, Item, Neighbour, Said
 from training.sides import fraction
-from training.signals import RULES, Candidate, LoggedTurn, candidates, of_vectors, turns
+from training.signals import RULES, Candidate, LoggedTurn, candidates, conversations, of_vectors, turns
 from training.split import normalise
 
 Read = Callable[[Sequence[str]], Sequence[Understanding]]
 """Understands texts, with their vectors."""
+Vectors = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 
 FRAME = 5000
 """The newest turns among which is drawn; reading more would take minutes."""
@@ -50,97 +51,22 @@ _SLOTS = frozenset(("continue_flow", "correct_slot", "stay"))
 """Routes of turns that answer a question of the bot: their intent means nothing."""
 
 
-class Said(Value):
-    """A line of the conversation."""
-
-    speaker: str
-    text: str
-
-
-class Guess(Value):
-    """An intent, how likely the model finds it, and its name for people."""
-
-    intent: str
-    label: str
-    probability: float
-
-
-class Neighbour(Value):
-    """A labelled text, and how alike it is (cosine)."""
-
-    text: str
-    intent: str
-    alike: float
-
-
-class Item(Value):
-    """A turn to judge. `understood` is the intent that the bot acted on, "" if none; `accepts` what "accept" means.
-
-    `guesses` are in the order in which to show them. `signs` are rules that speak about the turn. `probability` is that
-    with which the draw takes this turn; `second`: somebody else has judged it and this is to measure agreement.
-    """
-
-    conversation: str
-    turn: int
-    at: float
-    channel: str
-    text: str
-    language: str
-    before: tuple[Said, ...]
-    after: tuple[Said, ...]
-    replies: tuple[Said, ...]
-    understood: str
-    accepts: str
-    guesses: tuple[Guess, ...]
-    shuffled: bool
-    in_scope: float
-    entities: tuple[Entity, ...]
-    neighbours: tuple[Neighbour, ...]
-    signs: tuple[str, ...]
-    reason: Reason
-    probability: float
-    batch: str
-    place: int
-    of: int
-
-    @property
-    def where(self) -> Place:
-        """Conversation and turn."""
-        return self.conversation, self.turn
-
-    def metadata(self) -> dict[str, object]:
-        """What a judgement has to tell of how it came about."""
-        best = max(self.guesses, key=lambda guess: guess.probability, default=None)
-        return {
-            "reason": self.reason,
-            "probability": round(self.probability, 6),
-            "batch": self.batch,
-            "place": self.place,
-            "of": self.of,
-            "best": best.intent if best else "",
-            "shown": [guess.intent for guess in self.guesses],
-            "shuffled": self.shuffled,
-        }
-
-
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What reviewing needs. `read` is the bundle in use, `candidate` a newer one that is not, if there is one.
+    """What reviewing needs. `read` is the bundle in use, `spans` the same with entities, `candidate` a newer bundle.
 
-    `labels` are the project's intents with their names for people, `examples` labelled texts with their intents.
+    `vectors` gives unit sentence vectors, float32 (texts, dimension). `labels` are the project's intents with their
+    names for people, `examples` labelled texts with their intents, `outside` the intent of what is none of ours.
     """
 
     read: Read
+    vectors: Vectors
+    spans: Read
     labels: Mapping[str, str]
     examples: Sequence[tuple[str, str]] = ()
     candidate: Read | None = None
-    book: RuleBook = RuleBook()  # noqa: RUF009 - frozen
+    book: RuleBook = field(default_factory=RuleBook)
     outside: str = OOS
-
-    @classmethod
-    def outside_of(cls, intents: Iterable[str]) -> str:
-        """The name of "none of our intents" in a project."""
-        return OUT_OF_SCOPE if OUT_OF_SCOPE in set(intents) else OOS
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +77,11 @@ class Kept:
     turn: int
     intent: str
     place: int
-    metadata: Mapping[str, object]
+    metadata: Mapping[str, JsonValue]
+
+    def fact(self, by: str) -> Corrected:
+        """The answer again, now as one about a turn drawn at random."""
+        return Corrected(target=self.turn, intent=self.intent, audit=True, by=by, metadata=dict(self.metadata))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +103,7 @@ def queue(history: Sequence[Recorded], desk: Desk, by: str, budget: int) -> Batc
     logged, known = turns(history), judged(history)
     batch = _batch_id(history, by)
     frame = _frame(logged, known)
-    talks = _Talks(logged, desk, _Readings(desk.read))
+    talks = _Talks(logged, frame, desk)
     open_ = np.array([turn_place(turn) not in known for turn in frame], bool)
     seconds = _seconds(frame, known, by, budget)
     drawn = _drawn(frame, open_, talks, budget, int(batch, 16))
@@ -186,7 +116,7 @@ def queue(history: Sequence[Recorded], desk: Desk, by: str, budget: int) -> Batc
         if open_[one.index] or one.reason == "second":
             items.append(item)
         elif label := known[turn_place(turn)].label:
-            told = {**item.metadata(), "kept": True}
+            told: dict[str, JsonValue] = {**item.metadata(), "kept": True}
             kept.append(Kept(turn.conversation, turn.turn, label, len(items), told))
     return Batch(batch, tuple(items), tuple(kept), int(open_.sum()), len(known))
 
@@ -228,7 +158,7 @@ def _seconds(frame: Sequence[LoggedTurn], known: Mapping[Place, Judged], by: str
 def _drawn(frame: Sequence[LoggedTurn], open_: Flags, talks: _Talks, budget: int, seed: int) -> list[Drawn]:
     if not open_.any():
         return []
-    readings = talks.readings([turn.text for turn in frame])
+    readings = [talks.readings[turn.text] for turn in frame]
     vectors = np.stack([_vector(reading) for reading in readings])
     doubt = np.array([uncertainty(reading) for reading in readings])
     fresh = np.where(_first_of_kind(frame, open_, talks.desk), 1.0, 1e-9)
@@ -271,9 +201,15 @@ def _disagreement(frame: Sequence[LoggedTurn], readings: Sequence[Understanding]
     """How sure both are, where the candidate answers otherwise; 0 elsewhere."""
     if desk.candidate is None:
         return np.zeros(len(frame))
-    others = _Readings(desk.candidate).of([turn.text for turn in frame])
-    pairs = zip(readings, others, strict=True)
+    others = _read(desk.candidate, frame)
+    pairs = [(mine, others[turn.text]) for turn, mine in zip(frame, readings, strict=True)]
     return np.array([(_sure(a) + _sure(b)) / 2 if _answer(a) != _answer(b) else 0.0 for a, b in pairs])
+
+
+def _read(read: Read, frame: Sequence[LoggedTurn]) -> dict[str, Understanding]:
+    """What a model makes of the turns' texts; each is read once."""
+    texts = list(dict.fromkeys(turn.text for turn in frame))
+    return dict(zip(texts, read(texts), strict=True))
 
 
 def _answer(reading: Understanding) -> str:
@@ -289,37 +225,25 @@ def _vector(reading: Understanding) -> npt.NDArray[np.float32]:
     return np.asarray(reading.vector, np.float32)
 
 
-class _Readings:
-    """What a model makes of texts; each is read once."""
-
-    def __init__(self, read: Read) -> None:
-        self._read, self._known = read, dict[str, Understanding]()
-
-    def of(self, texts: Sequence[str]) -> list[Understanding]:
-        fresh = [text for text in dict.fromkeys(texts) if text not in self._known]
-        if fresh:
-            self._known.update(zip(fresh, self._read(fresh), strict=True))
-        return [self._known[text] for text in texts]
-
-
 class _Talks:
     """The log's conversations, with what models and rules say of them."""
 
-    def __init__(self, logged: Sequence[LoggedTurn], desk: Desk, readings: _Readings) -> None:
-        self.desk, self._readings = desk, readings
-        self.by_talk: dict[str, list[LoggedTurn]] = {}
-        for turn in logged:
-            self.by_talk.setdefault(turn.conversation, []).append(turn)
-        alike = of_vectors(lambda texts: np.stack([_vector(one) for one in readings.of(texts)]), ())
+    def __init__(self, logged: Sequence[LoggedTurn], frame: Sequence[LoggedTurn], desk: Desk) -> None:
+        self.desk, self.readings = desk, _read(desk.read, frame)
+        self._talks = conversations(logged)
+        texts = list(dict.fromkeys(turn.text for talk in self._talks.values() if len(talk) > 1 for turn in talk))
         self._said: dict[Place, list[Candidate]] = {}
         rules = [rule for rule in RULES if not rule.human]
-        for found in candidates(logged, alike, rules):
+        for found in candidates(logged, of_vectors(self._vectors, [text for text in texts if text.strip()]), rules):
             self._said.setdefault((found.conversation, found.turn), []).append(found)
         self._trust = {name: standing.accuracy for name, standing in desk.book.standings(rules).items()}
         self._examples: npt.NDArray[np.float32] | None = None
 
-    def readings(self, texts: Sequence[str]) -> list[Understanding]:
-        return self._readings.of(texts)
+    def _vectors(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        known = {text: _vector(self.readings[text]) for text in texts if text in self.readings}
+        fresh = [text for text in texts if text not in known]
+        known.update(zip(fresh, self.desk.vectors(fresh) if fresh else (), strict=True))
+        return np.stack([known[text] for text in texts])
 
     def blame(self, turn: LoggedTurn) -> float:
         """How likely the turn went wrong, from what rules say of it."""
@@ -330,8 +254,8 @@ class _Talks:
 
     def item(self, turn: LoggedTurn, one: Drawn, place: tuple[str, int, int]) -> Item:
         """All that a person needs to see."""
-        reading = self.readings([turn.text])[0]
-        talk = self.by_talk[turn.conversation]
+        reading = self.readings[turn.text]
+        talk = self._talks[turn.conversation]
         at = talk.index(turn)
         shuffled = fraction(f"{turn.conversation}/{turn.turn}", "shuffled") < SHUFFLED
         return Item(
@@ -349,7 +273,7 @@ class _Talks:
             guesses=self._guesses(reading.intents[:GUESSES], place[0] if shuffled else ""),
             shuffled=shuffled,
             in_scope=reading.in_scope,
-            entities=reading.entities,
+            entities=self.desk.spans([turn.text])[0].entities,
             neighbours=self._neighbours(reading),
             signs=tuple(dict.fromkeys(found.rule for found in self._said.get(turn_place(turn), ()))),
             reason=one.reason,
@@ -375,7 +299,7 @@ class _Talks:
         if not examples:
             return ()
         if self._examples is None:
-            self._examples = np.stack([_vector(one) for one in self.readings([text for text, _ in examples])])
+            self._examples = self.desk.vectors([text for text, _ in examples])
         cosines = self._examples @ _vector(reading)
         best = np.argsort(-cosines, kind="stable")[:NEIGHBOURS]
         return tuple(

@@ -12,7 +12,21 @@ from typing import Annotated
 import typer
 
 from bot import __version__
-from bot.cli import acting, care, data, drawing, labels, learn, learning, moving, people, run, teaching, testing
+from bot.cli import (
+    acting,
+    care,
+    data,
+    drawing,
+    labels,
+    learn,
+    learning,
+    moving,
+    people,
+    reviewing,
+    run,
+    teaching,
+    testing,
+)
 from bot.cli.output import errors
 from bot.core.errors import BotError, UserError
 
@@ -30,6 +44,7 @@ testing.add(app)
 drawing.add(app)
 teaching.add(app)
 learn.add(app)
+reviewing.add(app)
 labels.add(app)
 learning.add(app)
 moving.add(app)

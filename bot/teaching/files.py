@@ -52,13 +52,13 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def keep_examples(folder: Path, examples: Mapping[str, Sequence[str]]) -> Path:
-    """Add examples to the folder's own; the file they are in."""
+def keep_examples(folder: Path, examples: Mapping[str, Sequence[str]], name: str = EXAMPLES) -> Path:
+    """Add examples to the folder's own, in the file of this name (without .yml); the file they are in."""
     blocks = [
         f"- intent: {scalar(intent)}\n  examples: |\n" + "".join(f"    - {text}\n" for text in texts)
         for intent, texts in examples.items()
     ]
-    return _add(folder, EXAMPLES, "nlu", 'version: "3.1"\nnlu:\n', "".join(blocks))
+    return _add(folder, name, "nlu", 'version: "3.1"\nnlu:\n', "".join(blocks))
 
 
 def _add(folder: Path, name: str, section: str, header: str, items: str) -> Path:
