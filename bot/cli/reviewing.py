@@ -15,7 +15,6 @@ from bot.core.errors import NotFound
 
 if TYPE_CHECKING:
     from bot.cli.review_session import Session
-    from bot.core.events import Recorded
     from bot.project import Project
     from bot.store import SqlStore
     from training.judgements import Decision
