@@ -33,7 +33,7 @@ def test_confidence_that_is_no_longer_right_is_found() -> None:
 
 
 def test_a_larger_calibration_error_is_no_harm_while_it_is_small_or_the_brier_score_gains() -> None:
-    exact, fair = confident(0.80, 1600, 400), confident(0.845, 1600, 400)
+    exact, fair = confident(0.80, 800, 200), confident(0.845, 800, 200)
     assert "small enough" in guards.calibration(fair, exact)[0].sentence
     far_better = confident(0.92, 400, 0)
     found = guards.calibration(far_better, confident(0.795, 320, 80))[0]
@@ -129,7 +129,7 @@ def timed(found: Evidence, new: float, old: float) -> Evidence:
 
 
 def test_a_failed_check_stops_the_candidate_until_a_person_waives_it() -> None:
-    found = evidence(pair(500, 0, 0))
+    found = evidence(pair(100, 0, 0))
     assert found.current is not None
     slow = replace(
         found, candidate=replace(found.candidate, cost=Cost(90.0, 1)), current=replace(found.current, cost=Cost(9.0, 1))
@@ -141,13 +141,13 @@ def test_a_failed_check_stops_the_candidate_until_a_person_waives_it() -> None:
 
 
 def test_the_nightly_run_wants_something_better() -> None:
-    same, better = evidence(pair(500, 0, 0)), evidence(pair(500, 40, 2))
+    same, better = evidence(pair(100, 0, 0)), evidence(pair(100, 40, 2))
     assert not judge(same, Policy(improve=True)).promote
     assert judge(better, Policy(improve=True)).promote
 
 
 def test_what_a_bundle_keeps_quotes_nobody_and_holds_no_times() -> None:
-    whole = judge(timed(evidence(pair(500, 3, 3)), 9.0, 9.0), Policy(critical=frozenset({"a"})))
+    whole = judge(timed(evidence(pair(200, 3, 3)), 9.0, 9.0), Policy(critical=frozenset({"a"})))
     text = whole.flips[0].text
     assert text in whole.model_dump_json()
     kept = whole.bare().model_dump_json()

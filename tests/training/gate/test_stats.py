@@ -9,6 +9,7 @@ from training.gate import stats
 from training.gate.compare import finding
 from training.gate.simulate import World, sample
 
+POWER_RUNS = 120
 ALIKE = World(groups=600, discordance=0.06)
 CROWDS = World(groups=120, discordance=0.06, alike=0.3, sizes=(1, 2, 3, 4, 8))
 
@@ -36,10 +37,10 @@ def test_two_equal_bundles_are_seldom_called_better_or_worse(world: World) -> No
 @WORLDS
 def test_a_drop_of_two_points_is_stopped_as_often_as_the_formula_says(world: World) -> None:
     drop = World(world.groups, world.discordance, -0.02, world.alike, world.sizes)
-    found = findings(drop, 200)
+    found = findings(drop, POWER_RUNS)
     told = stats.power(drop.rows, drop.discordance, -0.02, drop.effect)
-    assert (found.count("worse") + found.count("inconclusive")) / 200 == pytest.approx(told.stopped, abs=0.05)
-    assert found.count("worse") / 200 == pytest.approx(told.worse, abs=0.05)
+    assert (found.count("worse") + found.count("inconclusive")) / POWER_RUNS == pytest.approx(told.stopped, abs=0.05)
+    assert found.count("worse") / POWER_RUNS == pytest.approx(told.worse, abs=0.05)
 
 
 def test_conversations_that_are_taken_for_single_turns_would_cry_wolf() -> None:
