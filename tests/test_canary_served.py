@@ -1,0 +1,83 @@
+"""A canary in a served bot, with real models: killed in between, a spoilt candidate is taken back by itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.bundles import BundleStore
+from bot.manifest import Draft
+from tests.test_cli import Server, bot
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("bots") / "my-bot"
+    assert bot("init", found, "--template", "empty").code == 0
+    assert bot("train", found).code == 0
+    return found
+
+
+def spoilt(root: Path) -> str:
+    """A bundle that is whole, loads, and understands nothing: its threshold is above one."""
+    bundles = BundleStore(root / ".bot" / "models")
+    current = bundles.open_current()
+    assert current is not None
+
+    def fill(stage: Path) -> Draft:
+        shutil.copytree(current.path, stage, dirs_exist_ok=True)
+        (stage / "manifest.json").unlink()
+        head = stage / "intent" / "intent.json"
+        head.write_text(json.dumps({**json.loads(head.read_text()), "threshold": 1.01}))
+        return Draft(**{name: getattr(current.manifest, name) for name in Draft.model_fields})
+
+    return bundles.create(fill).id
+
+
+def state(server: Server) -> Any:
+    return server.get("/api/v1/admin/models").get("canary")
+
+
+def say(server: Server, sender: str) -> str:
+    body = json.dumps({"sender": sender, "message": "hello"}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}/webhooks/rest/webhook", data=body)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return " ".join(message.get("text", "") for message in json.loads(answer.read()))
+
+
+def test_a_spoilt_candidate_is_taken_back_though_the_server_was_killed_in_between(root: Path) -> None:
+    candidate, first = spoilt(root), Server(root)
+    first.wait(lambda: first.get("/readyz")["ready"])
+    begun = bot("models", "promote", candidate, "--canary", "--shares", "20,50", "--minutes", "0", "-p", root)
+    assert begun.code == 0, begun.err
+    first.wait(lambda: state(first) and state(first)["stages"][0]["position"] >= 0)
+    for number in range(3):
+        say(first, f"early{number}")
+    first.process.kill()
+    first.process.communicate()
+    server = Server(root)
+    try:
+        server.wait(lambda: server.get("/readyz")["ready"])
+        server.wait(lambda: sum(state(server)["turns"]) == 3)  # counted from the log
+        for number in range(300):
+            say(server, f"user{number}")
+            if number % 5 == 4 and state(server)["state"] != "running":
+                break
+        server.wait(lambda: state(server)["state"] == "rolled_back", 5)
+        assert all("assistant" in say(server, f"user{number}") for number in range(10))
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10) as metrics:
+            assert b"understudy_canary_rollbacks_total 1.0" in metrics.read()
+    finally:
+        server.process.terminate()
+        log = server.process.communicate(timeout=15)[1]
+    assert "the canary was rolled back" in log
+    listed = bot("models", "list", "-p", root)
+    assert f"{candidate} was rolled back" in listed.out and "harm" in listed.out
+    assert bot("models", "list", "-p", root, "--json").json["canary"]["baseline"] != candidate
