@@ -42,7 +42,9 @@ def _of_talk(name: str, talk: Sequence[ev.Recorded], program: Program) -> Iterat
     for recorded in talk:
         event = recorded.event
         if isinstance(event, ev.Predicted) and event.action in known:
-            weight = _weight(event.policy, judged.get(recorded.turn))
+            # What was imported without a policy was chosen by another bot, as far as anybody knows.
+            policy = "imported" if event.policy == _BY_HAND and event.reason == "import" else event.policy
+            weight = _weight(policy, judged.get(recorded.turn))
             if weight and state.track.begun:
                 where = situation(state, program)
                 yield Choice(where.states, where.texts, event.action, weight)

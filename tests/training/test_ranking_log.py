@@ -62,6 +62,14 @@ def test_what_a_person_chose_counts_fully_with_the_states_before_it() -> None:
     assert last.states[-1].intent == "deny"
 
 
+def test_what_came_without_a_policy_from_another_system_was_chosen_by_no_person() -> None:
+    found = talk()
+    found.receive("hm")
+    found.add(ev.Understood(text="hm", language="en"), ev.Extracted(intent="deny"))
+    found.add(ev.Predicted(action="utter_cheer_up", policy="External", reason="import"))
+    assert choices(found.log, found.program)[-1].weight == UNOPPOSED
+
+
 def test_actions_that_no_story_has_any_more_are_left_out() -> None:
     found = talk()
     fewer = program(stories=program().script.stories[1:])  # type: ignore[union-attr]
