@@ -31,6 +31,8 @@ from training.signals.rule import Candidate, Rule, Task
 from training.signals.similarity import Alike, lexical
 from training.signals.turns import LoggedTurn, turns
 
+RULES_FILE = "learn/rules.json"
+"""Where the rule book is kept, below the project's state folder."""
 ENOUGH = 0.7
 """The confidence from which a label teaches."""
 _LIKELY = 0.5
