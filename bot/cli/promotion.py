@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.cli.output import as_json, console, project_folder, table
-from bot.core.errors import InputError
+from bot.core.errors import InputError, NotFound
 from bot.rollout import Plan, Rollout, RolloutFile
 
 if TYPE_CHECKING:
@@ -133,5 +133,29 @@ def monitor(
     directory: Annotated[Path, typer.Argument(help="The project folder.", show_default="the current folder")] = HERE,
     json: Json = False,
 ) -> None:
-    """Compare the latest week's conversations with those before: has the world drifted away from the models?"""
-    raise InputError("nothing to monitor yet")
+    """Compare each week's conversations with those before: have people moved away from the models?"""
+    from datetime import UTC, datetime
+
+    from bot.app import load_encoder
+    from bot.config import load_settings
+    from training.gather import read_log
+    from training.monitor import report, weeks
+    from training.signals.turns import turns
+
+    root = project_folder(directory)
+    settings = load_settings(root)
+    path = settings.log_file(root)
+    if not path.exists():
+        raise NotFound(f"there is no log at {path}; nobody has talked to this bot yet")
+    found = weeks(turns(read_log(path)), load_encoder(settings, root).vectors)
+    now = datetime.now(UTC)
+    text = report(found, now.isoformat(timespec="minutes"))
+    written = settings.state_folder(root) / "reports" / "monitor" / f"{now:%Y-%m-%d}.md"
+    written.parent.mkdir(parents=True, exist_ok=True)
+    written.write_text(text, encoding="utf-8")
+    if json:
+        as_json({"weeks": found, "report": written})
+    else:
+        typer.echo(text)
+        console.print(f"Written to {written}", markup=False)
+    raise typer.Exit(1 if found and found[-1].retrain else 0)
