@@ -15,6 +15,7 @@ from training.gate.evidence import Tests
 from training.gate.verdict import Comparison, Turn, Verdict
 from training.harvest import LOG, Harvest, by_conversation
 from training.lesson import Change, Figure, Heard, Learned, Month, Outcome, Quote, RuleLine, Tested
+from training.privacy import VERSION
 from training.rows import Row
 from training.signals.register import RULES
 from training.train import TrainResult
@@ -85,7 +86,7 @@ def labelled(found: Harvest) -> dict[str, Any]:
         "learned": _learned(rows),
         "leakage": found.leakage,
         "masked": found.masked,
-        "masker": found.masker,
+        "masker": VERSION,
     }
 
 

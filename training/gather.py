@@ -117,7 +117,7 @@ def _from_files(sources: Sources, options: SplitOptions, log: Sequence[Recorded]
 
 def _from_snapshot(sources: Sources, log: Sequence[Recorded]) -> Gathered:
     assert sources.snapshot is not None
-    rows, data = sources.snapshot.rows, (sources.snapshot.described(),)
+    rows, data = _ordered(sources.snapshot.rows, sources.project), (sources.snapshot.described(),)
     intents = [clean([natural_intent(row) for row in intents_on(rows, *sides)]) for sides in (_TEACH, _MEASURE)]
     slots = [clean([natural_slots(row) for row in slots_on(rows, *sides)]) for sides in (_TEACH, _MEASURE)]
     by_intent = on_sides(*(found.rows for found in intents))

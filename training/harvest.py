@@ -9,21 +9,22 @@ made of.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.core.defaults import OUT_OF_SCOPE
-from bot.core.events import Consented, Received, Recorded, Started
+from bot.core.events import Received, Recorded
 from training.clusters import Vectors, clusters
+from training.consent import cleared
 from training.data import from_project, nfc, reviewed
 from training.examples import OOS, OUTSIDE, SlotExample
 from training.labels import ENOUGH, Label, RuleBook, Signals, read_signals
 from training.lesson import Leakage, stamp
-from training.privacy import PLACEHOLDER, Masker
+from training.privacy import PLACEHOLDER
 from training.rows import Mark, Row, authored, row_id
-from training.sides import Place, SplitOptions, newest, sides
+from training.sides import Place, SplitOptions, newest, pseudonym, sides
 from training.signals.similarity import lexical, of_vectors
 from training.signals.turns import LoggedTurn
 from training.split import key
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 LOG = "log"
 """The source of rows of the log."""
 PROJECT = "project"
+_DOUBT = 0.99
+"""What no person said weighs less than what a person said."""
 ENTITIES = "entities corrected"
 """The rule of rows of which only the entities were judged, by a person."""
 
@@ -46,7 +49,6 @@ class Ground:
     project: Project
     book: RuleBook
     vectors: Vectors | None = None
-    masker: Masker = field(default_factory=Masker)
     split: SplitOptions = field(default_factory=SplitOptions)
     taught: AbstractSet[str] = frozenset()
     not_before: float = 0.0
@@ -65,7 +67,6 @@ class Harvest:
     leakage: Leakage
     since: float | None
     refused: int
-    masker: str
 
     @property
     def logged(self) -> tuple[Row, ...]:
@@ -75,9 +76,8 @@ class Harvest:
 
 def harvest(history: Sequence[Recorded], ground: Ground) -> Harvest:
     """Everything there is to learn from a log and its project; the same input gives the same rows."""
-    talks = by_conversation(history)
-    kept = willing(talks)
-    clean = [recorded for talk in kept.values() for recorded in ground.masker.history(talk)]
+    clean = cleared(history, ground.project.settings)
+    kept = {recorded.conversation for recorded in clean}
     alike = lexical if ground.vectors is None else of_vectors(ground.vectors, _texts(clean))
     signals = read_signals(clean, ground.book, alike)
     lang = ground.project.settings.languages[0]
@@ -88,10 +88,8 @@ def harvest(history: Sequence[Recorded], ground: Ground) -> Harvest:
     since = None if since is None else max(since, ground.not_before)
     settled = sides(places, ground.split, since)
     done = [row.model_copy(update={"side": s.side, "why": s.why}) for row, s in zip(rows, settled, strict=True)]
-    refused = len(talks) - len(kept)
-    return Harvest(
-        tuple(done), signals, _masked(done), leakage(done, names, since), since, refused, ground.masker.version
-    )
+    refused = len({recorded.conversation for recorded in history} - kept)
+    return Harvest(tuple(done), signals, _masked(done), leakage(done, names, since), since, refused)
 
 
 def by_conversation(history: Iterable[Recorded]) -> dict[str, list[Recorded]]:
@@ -100,19 +98,6 @@ def by_conversation(history: Iterable[Recorded]) -> dict[str, list[Recorded]]:
     for recorded in history:
         talks.setdefault(recorded.conversation, []).append(recorded)
     return talks
-
-
-def willing(talks: Mapping[str, Sequence[Recorded]]) -> dict[str, Sequence[Recorded]]:
-    """The conversations of people who did not say that their words may not be learned from; their last word counts."""
-    people, latest = {}, dict[str, tuple[int, bool]]()
-    for name, talk in talks.items():
-        begun = next((item.event for item in talk if isinstance(item.event, Started)), None)
-        people[name] = f"{begun.channel}\n{begun.sender}" if begun is not None else name
-        for item in talk:
-            if isinstance(item.event, Consented):
-                said = (item.position, item.event.train)
-                latest[people[name]] = max(latest.get(people[name], said), said)
-    return {name: talk for name, talk in talks.items() if latest.get(people[name], (0, True))[1]}
 
 
 def _masked(rows: Iterable[Row]) -> dict[str, int]:
@@ -147,7 +132,7 @@ def _texts(history: Iterable[Recorded]) -> list[str]:
 
 def _place(row: Row, cluster: str, taught: AbstractSet[str]) -> Place:
     return Place(
-        anchor=row.user or row.conversation or key(row.text),
+        anchor=row.user or key(row.text),
         cluster=cluster,
         label=row.intent,
         author=not row.conversation,
@@ -211,9 +196,10 @@ def _row(turn: LoggedTurn, intent: str, label: Label | None, marked: SlotExample
         where=f"{turn.conversation}, turn {turn.turn}",
         conversation=turn.conversation,
         turn=turn.turn,
-        user=turn.user,
+        user=pseudonym(turn.user or turn.conversation),
         at=turn.at,
         channel=turn.channel,
         marks=marks,
         human=label is None or label.human,
+        weight=1.0 if label is None or label.human else min(round(label.confidence, 4), _DOUBT),
     )

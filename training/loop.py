@@ -30,7 +30,7 @@ from training.gather import Sources, read_log
 from training.harvest import Ground, Harvest, harvest
 from training.labels import RuleBook
 from training.lesson import Lesson, Stage, lessons, stamp, write
-from training.privacy import Masker
+from training.privacy import VERSION
 from training.progress import Progress, part, silent
 from training.rows import Row
 from training.runs import Runs, key_of
@@ -211,7 +211,7 @@ class _Round:
     def _ground(self, book: RuleBook) -> Ground:
         taught, not_before = self._known_to_current()
         request = self.request
-        return Ground(request.project, book, request.vectors, Masker(), request.split, taught, not_before)
+        return Ground(request.project, book, request.vectors, request.split, taught, not_before)
 
     def _known_to_current(self) -> tuple[frozenset[str], float]:
         """The rows that the bundle in use was trained on: they must not measure its successor.
@@ -226,7 +226,7 @@ class _Round:
         except (IntegrityError, NotFound):
             return frozenset(), 0.0
         rows = [row for name in names for row in self._rows(name)]
-        plain = any(item.name == "reviewed turns" for card in manifest.skills.values() for item in card.data)
+        plain = any(item.name in _OF_LOG for card in manifest.skills.values() for item in card.data)
         made = datetime.fromisoformat(manifest.created).timestamp()
         return frozenset(row.id for row in rows if row.side == "train"), made if plain else 0.0
 
@@ -245,7 +245,7 @@ class _Round:
         lineage = Lineage(
             parents=parents,
             filter="examples of the project; turns of the log that a person or a trusted rule labelled",
-            masker=Masker().version,
+            masker=VERSION,
             licence="the project's own; conversations may be used as their consent says",
             salt=self.request.split.salt,
             since=found.since,
@@ -307,6 +307,8 @@ class _Round:
         )
 
 
+_OF_LOG = ("reviewed turns", "signals")
+"""What a manifest calls rows of the log that are of no snapshot."""
 _DONE = ("promoted", "kept back")
 
 

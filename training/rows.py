@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from bot.core.messages import Value
 from training.examples import IntentExample, Origin, SlotExample
-from training.privacy import Masked, natural
 from training.sides import Side
 
 AUTHOR = "author"
@@ -27,9 +26,9 @@ class Mark(Value):
 class Row(Value):
     """A text with its labels. What was not judged is empty: `intent`, or `tags` (None; one BIO tag for each offset).
 
-    `conversation`, `turn`, `user` and `at` (seconds since 1970) say where it was said; rows of the project have none.
-    `source` names the project, the log or a file, `where` the place in it. `human`: a person gave the label. `why` says
-    why a row was left out.
+    `conversation`, `turn`, `user` (a pseudonym) and `at` (seconds since 1970) say where it was said.
+    `source` names the project, the log or a file, `where` the place in it. `human`: a person gave the label; `weight`:
+    how far it is believed. `why` says why a row was left out.
     """
 
     id: str
@@ -47,6 +46,7 @@ class Row(Value):
     channel: str = ""
     marks: tuple[Mark, ...] = ()
     human: bool = False
+    weight: float = 1.0
     side: Side = "train"
     why: str = ""
 
@@ -60,17 +60,14 @@ class Row(Value):
         return Origin(self.conversation, self.channel, self.month, self.source, self.user)
 
     def intent_example(self) -> IntentExample:
-        """As the intent recipes take it: with made-up values for what was masked, as while serving nothing is."""
-        text = natural(self.text).text if self.conversation else self.text
-        return IntentExample(text, self.intent, self.lang, self.where, self.origin())
+        """As the intent recipes take it; what was masked still is."""
+        return IntentExample(self.text, self.intent, self.lang, self.where, self.origin(), self.weight)
 
     def slot_example(self) -> SlotExample:
-        """As the entity recipes take it; see `intent_example`."""
-        found = natural(self.text) if self.conversation else Masked(self.text)
-        offsets = tuple(found.place(start, end) for start, end in self.offsets)
-        tokens = tuple(found.text[start:end] for start, end in offsets)
+        """As the entity recipes take it; what was masked still is."""
+        tokens = tuple(self.text[start:end] for start, end in self.offsets)
         place = (self.where, self.origin())
-        return SlotExample(tokens, self.tags or (), self.intent, self.lang, found.text, offsets, *place)
+        return SlotExample(tokens, self.tags or (), self.intent, self.lang, self.text, self.offsets, *place)
 
 
 def row_id(*parts: object) -> str:

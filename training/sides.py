@@ -67,6 +67,11 @@ class Sided:
     why: str = ""
 
 
+def pseudonym(sender: str) -> str:
+    """A name for a customer that does not tell who they are; the same for the same sender."""
+    return hashlib.sha256(f"customer\n{sender}".encode()).hexdigest()[:16] if sender else ""
+
+
 def fraction(anchor: str, salt: str) -> float:
     """Where an anchor falls in 0..1, evenly spread."""
     digest = hashlib.sha256(f"{salt}\n{anchor}".encode()).digest()

@@ -153,11 +153,12 @@ class SnapshotStore:
         replaced, gone = [], 0
         for old in hit:
             kept = [row for row in old.rows if row.conversation != conversation]
-            gone += len(old.rows) - len(kept)
+            lost = len(old.rows) - len(kept)
+            gone += lost
             lineage = Lineage(**{name: getattr(old.dataset, name) for name in Lineage.model_fields})
             new = self.create(kept, lineage.model_copy(update={"parents": (old.id,)}))
             digest = hashlib.sha256(conversation.encode()).hexdigest()
-            self._bury(Tombstone(at=at, snapshot=old.id, replaced_by=new.id, rows=gone, conversation=digest))
+            self._bury(Tombstone(at=at, snapshot=old.id, replaced_by=new.id, rows=lost, conversation=digest))
             self._remove(old.path)
             replaced.append((old.id, new.id))
         names = self._ancestors(old for old, _ in replaced)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from training.examples import IntentExample, SlotExample
-from training.sides import Place, fraction, sides
+from training.sides import Place, fraction, pseudonym, sides
 from training.sides import SplitOptions as SplitOptions
 
 Labelled = TypeVar("Labelled", IntentExample, SlotExample)
@@ -93,6 +93,6 @@ def on_sides(train: tuple[Labelled, ...], held_out: tuple[Labelled, ...]) -> Spl
 
 
 def _place(row: IntentExample | SlotExample) -> Place:
-    words, customer = key(row.text), row.origin.user or row.origin.group
+    words, customer = key(row.text), pseudonym(row.origin.user or row.origin.group)
     human = isinstance(row, SlotExample) or row.weight >= 1
     return Place(customer or words, words, row.intent, author=not customer, human=human)
