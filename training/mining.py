@@ -82,6 +82,10 @@ class Pair:
         return {"id": self.id, "questions": questions, "answer": self.answer, "approved_by": by, "at": at,
                 "conversations": names}  # fmt: skip
 
+    def edited(self, answer: str) -> Pair:
+        """The proposal with a person's wording of the answer; an empty one changes nothing."""
+        return replace(self, answer=answer.strip() or self.answer)
+
 
 def told(history: Sequence[Recorded]) -> list[Told]:
     """Questions that people answered after a hand-off, in conversations that ended without anger, masked."""

@@ -168,14 +168,10 @@ class Session:
         return ""
 
     def _new(self) -> str:
-        while answer := (self.terminal.line("  name of the new intent (empty goes back): ") or "").strip():
-            name = re.sub(r"[\s-]+", "_", answer.lower())
-            if _NAME.fullmatch(name):
-                if name not in self.labels:
-                    self.names.setdefault(name, "new")
-                return name
-            self.terminal.show("  expected a name like change_address: small letters, digits and _")
-        return ""
+        name = new_name(self.terminal.line, self.terminal.show)
+        if name and name not in self.labels:
+            self.names.setdefault(name, "new")
+        return name
 
     def _spans(self, item: Item) -> tuple[Entity, ...]:
         found = Understood(text=item.text, language=item.language, entities=item.entities)
@@ -211,6 +207,16 @@ class Session:
             "not_usable": counts["reject"],
             "audited": audited,
         }
+
+
+def new_name(line: Callable[[str], str | None], show: Callable[[str], None]) -> str:
+    """A name for an intent; "" if the person gives up."""
+    while answer := (line("  name of the intent (empty goes back): ") or "").strip():
+        name = re.sub(r"[\s-]+", "_", answer.lower())
+        if _NAME.fullmatch(name):
+            return name
+        show("  expected a name like change_address: small letters, digits and _")
+    return ""
 
 
 def matches(query: str, labels: Mapping[str, str]) -> list[str]:

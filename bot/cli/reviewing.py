@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
 import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +18,12 @@ from bot.core.errors import NotFound
 
 if TYPE_CHECKING:
     from bot.cli.review_session import Session
+    from bot.core.events import Recorded
     from bot.project import Project
     from bot.store import SqlStore
+    from skills.encoder import Encoder
     from training.judgements import Decision
-    from training.review import Batch
+    from training.review import Batch, Desk
     from training.review_items import Item
 
 HERE = Path()
@@ -53,32 +58,51 @@ def review(
         asyncio.run(_review(root, name, budget, json))
 
 
-async def _review(root: Path, by: str, budget: int, json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A project with its log open: what may be learned from, and what reviewing needs."""
+
+    project: Project
+    store: SqlStore
+    encoder: Encoder
+    history: Sequence[Recorded]
+    desk: Desk
+
+
+@contextlib.asynccontextmanager
+async def opened(root: Path) -> AsyncIterator[Opened]:
+    """The project's log, read, and its models.
+
+    Raises:
+        NotFound: nobody has talked to the bot, or nothing has been trained.
+    """
     from bot.app import load_encoder, model_store
-    from bot.cli.review_session import Session, Terminal
     from bot.project import load_project
     from bot.store import SqlStore
-    from bot.teaching.asking import Asker
     from training.judgements import whole_log
-    from training.review import queue
     from training.review_desk import Workplace, readable
 
     project = load_project(root)
+    encoder = load_encoder(project.settings, root)
+    rules = project.settings.state_folder(root) / "learn" / "rules.json"
+    place = Workplace(project, model_store(project.settings, root), rules, encoder)
     async with SqlStore(log_file(project)) as store:
         history = readable(await whole_log(store), project.settings)
+        yield Opened(project, store, encoder, history, place.desk(history))
+
+
+async def _review(root: Path, by: str, budget: int, json: bool) -> None:
+    from bot.cli.review_session import Session, Terminal
+    from bot.teaching.asking import Asker
+    from training.review import queue
+
+    async with opened(root) as at:
         console.print("Reading the log ...", style="dim")
-        place = Workplace(
-            project,
-            model_store(project.settings, root),
-            project.settings.state_folder(root) / "learn" / "rules.json",
-            load_encoder(project.settings, root),
-        )
-        desk = place.desk(history)
-        batch = queue(history, desk, by, budget)
-        terminal = Terminal(_show, read_key, read_line)
-        asker = Asker(project.program, _show, read_line)
-        session = Session(terminal, desk.labels, desk.outside, asker, _storing(store, by))
-        await session.run(batch, _keeping(store, batch, by))
+        batch = queue(at.history, at.desk, by, budget)
+        asker = Asker(at.project.program, show, read_line)
+        terminal = Terminal(show, read_key, read_line)
+        session = Session(terminal, at.desk.labels, at.desk.outside, asker, _storing(at.store, by))
+        await session.run(batch, _keeping(at.store, batch, by))
         _close(root, session, batch, json)
 
 
@@ -166,7 +190,7 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _show(line: str) -> None:
+def show(line: str) -> None:
     """A line; what the user said stands out."""
     console.print(line, markup=False, style="bold" if line.startswith(">>") else None)
 
