@@ -204,7 +204,7 @@ def _book(key: _Key) -> Book:
     stories = [(story, point) for story in script.stories for point in points(story, program)]
     private_slots = _slots(script.rules) - _slots(script.stories)
     private_loops = _loops(script.rules) - _loops(script.stories)
-    table = tuple(_rules(rules))
+    table = _without_pauses(tuple(_rules(rules)), stories)
     steps = [step for story in (*script.rules, *script.stories) for step in story.steps]
     return Book(
         rules=table,
@@ -276,6 +276,24 @@ def _unhappy(all_points: Iterable[Point]) -> Iterator[Unhappy]:
             yield Unhappy(states, interrupted=True)
         elif last.action != LISTEN and point.action != last.loop:
             yield Unhappy(states, interrupted=False)
+
+
+def _without_pauses(table: tuple[Rule, ...], stories: Sequence[tuple[Story, Point]]) -> tuple[Rule, ...]:
+    """The rules without those that only wait after an action, where a story goes on after it.
+
+    A rule that begins with an action and then hears something says what comes after both; that the bot waits between
+    them is no rule of its own.
+    """
+    begins = {rule.states[0]._replace(slots=()) for rule in table if len(rule.states) > 1}
+    pauses = {
+        rule
+        for rule in table
+        if len(rule.states) == 1 and rule.action == LISTEN and rule.states[0]._replace(slots=()) in begins
+    }
+    after = {rule.states[0].action for rule in pauses}
+    goes_on = [p for _, p in stories if p.action != LISTEN and not p.free and p.states[-1].action in after]
+    broken = {rule for p in goes_on if (rule := matching(table, p.states)) in pauses}
+    return tuple(rule for rule in table if rule not in broken)
 
 
 def _only_action(state: Wanted) -> Wanted:

@@ -132,9 +132,12 @@ def _incomplete_rules(project: Project) -> Iterator[Finding]:
 def _done(read: ReadStory, program: Program) -> Iterator[_Done]:
     steps = list(zip(read.story.steps, read.places, strict=True))
     held: set[str] = set()
+    active: str | None = None
     for position, (step, where) in enumerate(steps):
         if isinstance(step, SlotWas):
             held.add(step.name)
+        if isinstance(step, LoopIs):
+            active = step.loop
         if not isinstance(step, Did) or step.action == LISTEN:
             continue
         after = list(_until_next(step for step, _ in steps[position + 1 :]))
@@ -142,7 +145,7 @@ def _done(read: ReadStory, program: Program) -> Iterator[_Done]:
             continue
         influencing = {name for name, slot in program.slots.items() if slot.influences}
         sets = frozenset(s.name for s in after if isinstance(s, SlotWas)) & influencing
-        loop = any(isinstance(s, LoopIs) for s in after)
+        loop = active == step.action or any(isinstance(s, LoopIs) for s in after)
         yield _Done(step.action, where, read.story.name, sets, frozenset({*held, *sets}), loop)
 
 

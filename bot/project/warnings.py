@@ -23,7 +23,7 @@ FEW_EXAMPLES = 2
 _HOLE = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 _PAYLOAD = re.compile(r"/([^\s{}@()/][^\s{}@()]*)(?:@[\d.]+)?\s*(?:\{.*\})?\s*$", re.DOTALL)
 _OWN_PAYLOADS = (NONE_OF_THESE, REPHRASE, RESUME)
-_RASA_RESPONSES = ("utter_default", "utter_ask_rephrase")
+_RASA_RESPONSES = ("utter_default", "utter_ask_rephrase", "utter_restart", "utter_back", "utter_none_of_these")
 _BUILT_IN = ("nlu_fallback", "restart", "back", "session_start", "out_of_scope")
 
 

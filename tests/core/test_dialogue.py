@@ -133,6 +133,15 @@ def test_a_story_is_followed_turn_by_turn() -> None:
     assert {policy for _, policy in chosen(talk)} == {"MemoizationPolicy"}
 
 
+def test_a_rule_that_begins_with_an_action_does_not_make_stories_wait_after_it() -> None:
+    rules = (rule("thanks", *did("utter_helped"), heard("affirm"), *did("utter_happy")),)
+    told = (story("on", heard("greet"), *did("utter_helped", "utter_bye")),)
+    both = program(rules=rules, stories=told)
+    assert contradictions(both) == ()
+    assert Talk(both).say("hello", "greet") == "helped | bye"
+    assert contradictions(program(rules=(*rules, rule("short", *did("utter_helped", "utter_bot"))), stories=told))
+
+
 def test_a_rule_turn_in_the_middle_does_not_break_a_story() -> None:
     talk = Talk(program())
     talk.say("hello", "greet")

@@ -39,6 +39,17 @@ def test_a_rule_against_a_rule_is_found(tmp_path: Path) -> None:
     )
 
 
+def test_a_form_that_a_rule_is_inside_of_needs_no_further_word(tmp_path: Path) -> None:
+    steps = "[{intent: deny}, {action: utter_sure}, {action: trip_form}]"
+    rule = f"rules:\n- rule: on\n  condition: [{{active_loop: trip_form}}]\n  steps: {steps}\n"
+    assert not [finding for finding in found(tmp_path, {"data/more.yml": rule}) if "nothing says" in finding]
+
+
+def test_responses_of_rasas_own_actions_are_used(tmp_path: Path) -> None:
+    domain = "responses:\n  utter_restart: [{text: Again}]\n  utter_back: [{text: Back}]\n"
+    assert found(tmp_path, {"domain/more.yml": domain}) == []
+
+
 def test_the_two_stage_fallback_is_a_loop_without_a_form(tmp_path: Path) -> None:
     loop = "action_two_stage_fallback"
     rule = f"rules:\n- rule: doubt\n  steps: [{{intent: nlu_fallback}}, {{action: {loop}}}, {{active_loop: {loop}}}]\n"
