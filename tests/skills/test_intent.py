@@ -65,6 +65,26 @@ def test_the_same_rows_give_the_same_head(head: IntentHead, encoder: Encoder) ->
     assert np.array_equal(again.run(list(ASKED), vectors).in_scope, head.run(list(ASKED), vectors).in_scope)
 
 
+def test_doubtful_rows_pull_less_and_calibrate_nothing(encoder: Encoder) -> None:
+    """Wrong labels that are hardly believed do little harm; with full weight they win over what authors wrote."""
+    wrong = [IntentExample(row.text, "greet" if row.intent == "refund" else row.intent) for row in ROWS]
+    texts = [row.text for row in ROWS if row.intent == "refund"]
+    sure = {}
+    for weight in (0.1, 1.0):
+        rows = [*ROWS, *(IntentExample(f"{row.text} now", row.intent, weight=weight) for row in wrong)]
+        head = fit_intent(rows, encoder)
+        shares = head.run(texts, encoder.vectors(texts)).probabilities
+        sure[weight] = float(shares[:, head.intents.index("refund")].mean())
+    assert sure[0.1] > sure[1.0] + 0.1
+
+
+def test_a_row_that_somebody_vouches_for_counts_in_full(encoder: Encoder, head: IntentHead) -> None:
+    doubtful = [IntentExample(row.text, row.intent, weight=0.2) for row in ROWS]
+    again = fit_intent([*doubtful, *ROWS, *doubtful], encoder)
+    assert again.threshold == head.threshold
+    assert np.array_equal(again.weights.matrix, head.weights.matrix)
+
+
 def test_scores_do_not_depend_on_the_batch(head: IntentHead, encoder: Encoder) -> None:
     vectors = encoder.vectors(list(ASKED))
     together = head.run(list(ASKED), vectors)

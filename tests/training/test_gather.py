@@ -100,3 +100,29 @@ def test_slot_files_teach_their_intents_unless_intents_are_given(tmp_path: Path)
     both = gather(Sources(slots=(slots,), intents=(intents,)), NOTHING_OUT)
     assert [row.intent for row in alone.intents.train] == ["buy"]
     assert [row.intent for row in both.intents.train] == ["greet"]
+
+
+def test_signals_of_the_log_teach_with_less_weight_and_are_named(project: Project, tmp_path: Path) -> None:
+    def accepted(name: str, text: str, intent: str, **more: object) -> str:
+        asked = {"speaker": "user", "text": text, "intent": intent, **more}
+        return json.dumps(
+            {"id": name, "outcome": "resolved", "turns": [asked, {"speaker": "bot", "text": "Yes.", "rating": 1}]}
+        )
+
+    rows = [
+        accepted("c", "one teapot for me", "order"),
+        accepted("d", "two teapots", "order", correction={"intent": "greet"}),
+        accepted("e", "hello there", "order"),
+        accepted("f", "what was that", "gone"),
+    ]
+    (tmp_path / "old.jsonl").write_text("\n".join(rows))
+
+    async def log() -> Path:
+        async with SqlStore(tmp_path / "log.db") as store:
+            await import_file(tmp_path / "old.jsonl", store)
+        return tmp_path / "log.db"
+
+    found = gather(Sources(project=project, log=asyncio.run(log())), NOTHING_OUT)
+    weights = {row.text: (row.intent, row.weight) for row in found.intents.train if row.origin.source != "project"}
+    assert weights == {"two teapots": ("greet", 1.0), "one teapot for me": ("order", 0.8)}
+    assert {item.name: item.rows for item in found.intent_data} == {"project": 6, "reviewed turns": 1, "signals": 1}
