@@ -22,17 +22,22 @@ from bot.server.settings import ServerSettings
 from bot.store import SqlStore
 from bot.telemetry import Telemetry
 from connectors.http import HttpChannel
+from connectors.review import ReviewDesk
 
 _RECENT = 7 * 86_400.0
 _log = structlog.get_logger("understudy.serving")
 
 
 async def serve_project(
-    root: Path, changes: Mapping[str, Any], started: Callable[[str], None], actions: str | None = None
+    root: Path,
+    changes: Mapping[str, Any],
+    started: Callable[[str], None],
+    actions: str | None = None,
+    review: Callable[[Bot], ReviewDesk] | None = None,
 ) -> None:
     """Serve until a signal comes. `changes` override server settings; `started` is told the address.
 
-    `actions` is as in `Wiring`.
+    `actions` is as in `Wiring`; `review` makes the queue of turns that operators judge.
 
     Raises:
         BotError: the project, its models or its log cannot be used, or the port is taken.
@@ -45,7 +50,7 @@ async def serve_project(
         if bot.canary is not None:
             telemetry.watch(bot.canary.figures)
         settings = bot.settings.server.model_copy(update=dict(changes))
-        app = build_app(_services(bot), settings, _channels(bot, settings), telemetry)
+        app = build_app(_services(bot, review), settings, _channels(bot, settings), telemetry)
         await serve(app, started=started)
 
 
@@ -89,7 +94,7 @@ def _calm_threads() -> None:
     sys.setswitchinterval(0.02)
 
 
-def _services(bot: Bot) -> Services:
+def _services(bot: Bot, review: Callable[[Bot], ReviewDesk] | None = None) -> Services:
     async def store() -> bool:
         return await bot.store.writable()
 
@@ -103,4 +108,5 @@ def _services(bot: Bot) -> Services:
         return found
 
     operations = BotOperations(bot)
-    return Services(bot.manager, {"store": store, "models": models}, bot.parse, in_use, operations)
+    checks = {"store": store, "models": models}
+    return Services(bot.manager, checks, bot.parse, in_use, operations, review(bot) if review else None)

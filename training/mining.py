@@ -117,8 +117,9 @@ def mine(found: Sequence[Told], vectors: Vectors, known: Sequence[str] = ()) -> 
     pairs = []
     for members in clusters:
         pair = _pair([found[n] for n in members], vectors)
-        if used[normalise(pair.answer)] > sum(normalise(one.answer) == normalise(pair.answer) for one in pair.told):
-            pair = replace(pair, doubts=(*pair.doubts, "the same words answered other questions too"))
+        here = sum(normalise(one.answer) == normalise(pair.answer) for one in pair.told)
+        if used[normalise(pair.answer)] > here:
+            continue  # what answers any question answers none
         if pair.agreed >= AGREED and pair.id not in known:
             pairs.append(pair)
     return sorted(pairs, key=lambda pair: (bool(pair.doubts), -len(pair.told), pair.id))

@@ -154,6 +154,7 @@ def serve(
     jwt_method: Annotated[str | None, typer.Option(envvar="JWT_METHOD", help="How they are signed: HS256, ...")] = None,
 ) -> None:
     """Serve all channels: the web page, REST, WebSocket."""
+    from bot.cli.review_serving import ServedReview
     from bot.server.run import run
     from bot.serving import serve_project
     from bot.telemetry import configure_logging
@@ -162,11 +163,11 @@ def serve(
     given: dict[str, Any] = {"host": host, "port": port, "enable_api": enable_api or None, "jwt_method": jwt_method}
     given |= {"token": auth_token and SecretStr(auth_token), "jwt_secret": jwt_secret and SecretStr(jwt_secret)}
     changes = {name: value for name, value in given.items() if value is not None}
-    run(
-        serve_project(
-            project_folder(directory), changes, lambda url: console.print(f"Listening on {url}", markup=False), actions
-        )
-    )
+    run(serve_project(project_folder(directory), changes, _listening, actions, ServedReview))
+
+
+def _listening(url: str) -> None:
+    console.print(f"Listening on {url}", markup=False)
 
 
 def parse(

@@ -16,6 +16,7 @@ from bot.telemetry import Telemetry
 from connectors.http import Answer, Call, Route
 from connectors.rasa_api.operations import Operations, Reading
 from connectors.rasa_api.routes import api_routes, basic_routes
+from connectors.review import ReviewDesk, review_routes
 from connectors.texts import MESSAGE_CHARACTERS, Name
 
 Check = Callable[[], Awaitable[bool]]
@@ -26,7 +27,7 @@ Parse = Callable[[str], Awaitable[Understanding]]
 class Services:
     """What the server serves. Each of `checks` tells whether one thing works (the store can be written, a bundle is
     loaded); all must for `/readyz`. `parse` runs the classifiers alone; `models` tells which models are in use.
-    `operations` are for Rasa's HTTP API.
+    `operations` are for Rasa's HTTP API; `review` is the queue of turns that people judge.
     """
 
     gateway: Gateway
@@ -34,6 +35,7 @@ class Services:
     parse: Parse | None = None
     models: Callable[[], Mapping[str, JsonValue]] | None = None
     operations: Operations | None = None
+    review: ReviewDesk | None = None
 
 
 class Health(BaseModel):
@@ -105,6 +107,7 @@ class SystemRoutes:
             Route("GET", "/api/v1/admin/models", self._models, "The models in use", {200: Models}, door="operator"),
             Route("GET", history, self._history, "All events of a conversation", {200: History}, query=Page,
                   segments=Operated, door="operator", errors=(404, 503)),
+            *(review_routes(self._services.review) if self._services.review else ()),
             *self._rasa(),
         )  # fmt: skip
 
