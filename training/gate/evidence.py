@@ -103,7 +103,8 @@ def opinions(current: Understander, rows: Sequence[IntentExample], told: Progres
 def latencies(bundles: Sequence[Understander], texts: Sequence[str]) -> list[float]:
     """The 95th percentile of each bundle's time for one message, in ms, taking turns.
 
-    The best of up to three rounds; the first is enough when it finds no difference of a tenth. A number is added to each text, as encodings of recent texts are kept.
+    The best of up to three rounds; the first is enough when it finds no difference of a tenth. A number is added to
+    each text, as encodings of recent texts are kept.
     """
     asked = _some(list(texts), _TIMED)
     rounds = []
