@@ -1,10 +1,10 @@
 """Which rows are held out: a pure function of ids, words and salt, the same for ever and on every machine.
 
 Rows of one customer share a side (`training.sides`), others go by a text's key, its set of normalised words with digits
-masked, so "Order 4711?" and "order 9: order" share a side. As data grow, rows only ever move from the held-out side to
-training, never back: what is held out now was held out from every older bundle, so old and new can be compared on it.
-Deciding by hash keeps each label's share only on average; labels that would have fewer than two rows left for training
-keep all.
+masked, so "Order 4711?" and "order: order 0815" share a side. As data grow, rows only ever move from the held-out side
+to training, never back: what is held out now was held out from every older bundle, so old and new can be compared on
+it. Deciding by hash keeps each label's share only on average; labels that would have fewer than two rows left for
+training keep all.
 """
 
 from __future__ import annotations
