@@ -47,11 +47,12 @@ class Span(_Row):
 
 
 class Correction(_Row):
-    """What would have been right in a user's turn."""
+    """What would have been right in a user's turn. `audit`: the turn was drawn uniformly at random from all."""
 
     intent: Name | None = None
     entities: tuple[Span, ...] | None = None
     reply: Words | None = None
+    audit: bool = False
 
 
 class Line(_Row):

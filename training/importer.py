@@ -164,7 +164,12 @@ def _corrected(turn: int, text: str, correction: Correction) -> ev.Corrected:
             for span in correction.entities
         )
     return ev.Corrected(
-        target=turn, intent=correction.intent, entities=entities, reply=correction.reply, source="import"
+        target=turn,
+        intent=correction.intent,
+        entities=entities,
+        reply=correction.reply,
+        source="import",
+        audit=correction.audit,
     )
 
 
