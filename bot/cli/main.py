@@ -26,6 +26,7 @@ from bot.cli import (
     run,
     teaching,
     testing,
+    why,
 )
 from bot.cli.output import errors
 from bot.core.errors import BotError, UserError
@@ -51,6 +52,7 @@ moving.add(app)
 care.add(app)
 people.add(app)
 data.add(app)
+why.add(app)
 
 
 def _version(wanted: bool) -> None:
