@@ -47,9 +47,9 @@ class Logged:
     """Decisions of a log, n rows with k actions.
 
     `action` (n,) are the actions' numbers, `propensity` (n,) the probabilities that they were taken with, `reward` (n,)
-    what came of it. `target` (n, k) are the probabilities of the policy in question; rows add up to 1. `possible` (n, k)
-    says which actions could have been taken: those that had a propensity above 0. `context` (n, d) is what rewards may depend on;
-    `conversation` (n,) numbers the conversations.
+    what came of it. `target` (n, k) are the probabilities of the policy in question; rows sum to 1. `possible` (n, k)
+    says which actions could have been taken: those that had a propensity above 0. `context` (n, d) is what rewards may
+    depend on; `conversation` (n,) numbers the conversations.
     """
 
     action: Ints
@@ -107,8 +107,8 @@ def value(log: Logged, seed: int = 0) -> OffPolicy:
     clipped = np.minimum(weight, LIMIT) * log.reward
     ones = np.ones(len(rows))
     columns = np.stack([clipped, weight * log.reward, weight, robust, log.reward, ones], axis=1)
-    sums = np.stack([np.bincount(log.conversation, weights=column) for column in columns.T], axis=1)
-    sums = sums[sums[:, 5] > 0].astype(np.float64)
+    sums = np.array([np.bincount(log.conversation, weights=column) for column in columns.T], dtype=np.float64).T
+    sums = sums[sums[:, 5] > 0]
     whole, spread = _values(sums.sum(axis=0)[None]), _values(_drawn(sums, np.random.default_rng(seed)))
     estimates = [_estimate(whole[0], spread, column) for column in range(3)]
     ess = float(weight.sum() ** 2 / max((weight**2).sum(), 1e-12))
@@ -135,7 +135,7 @@ def _drawn(sums: Floats, rng: np.random.Generator) -> Floats:
     """Sums over conversations drawn with replacement; many are first put together at random, which keeps the spread."""
     if len(sums) > _BAGS:
         bag = rng.permutation(len(sums)) % _BAGS
-        sums = np.stack([np.bincount(bag, weights=column) for column in sums.T], axis=1)
+        sums = np.array([np.bincount(bag, weights=column) for column in sums.T], dtype=np.float64).T
     found: Floats = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=_DRAWS).astype(np.float64) @ sums
     return found
 

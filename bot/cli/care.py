@@ -11,6 +11,7 @@ import typer
 
 from bot.cli.output import as_json, console, project_folder
 from bot.cli.promotion import models, monitor
+from bot.core.errors import InputError
 
 if TYPE_CHECKING:
     from bot.core.events import Recorded
@@ -56,8 +57,24 @@ async def _read(root: Path, conversation: str) -> Sequence[Recorded]:
     return history
 
 
-def replay(conversation: Conversation, project: Project = HERE, json: Json = False) -> None:
-    """Go through a stored conversation event by event, with the state it leads to."""
+def replay(
+    conversation: Annotated[str | None, typer.Argument(help="The conversation's id.")] = None,
+    project: Project = HERE,
+    bundle: Annotated[
+        str, typer.Option("--with", help="A bundle: list all past turns whose next step it would change.")
+    ] = "",
+    since: Annotated[str, typer.Option(help="With --with: only turns from this day on, such as 2026-11-01.")] = "",
+    json: Json = False,
+) -> None:
+    """Go through a stored conversation event by event; or through all of them with another bundle."""
+    if (conversation is None) == (not bundle):
+        raise InputError("name one conversation, or a bundle with --with")
+    if bundle:
+        from bot.cli.promotion import counterfactual
+
+        counterfactual(project_folder(project), bundle, since, json=json)
+        return
+    assert conversation is not None
     from bot.cli.replaying import lines
     from bot.core.conversation import fold
 

@@ -1,4 +1,4 @@
-"""Verbs about what is in use: models (list, show, promote, canary, rollback) and monitor."""
+"""Verbs about what is in use, and what would be: models (list, promote, canary, rollback), monitor, replay --with."""
 
 from __future__ import annotations
 
@@ -159,3 +159,59 @@ def monitor(
         typer.echo(text)
         console.print(f"Written to {written}", markup=False)
     raise typer.Exit(1 if found and found[-1].retrain else 0)
+
+
+_LISTED = 40
+
+
+def counterfactual(root: Path, bundle: str, since: str, *, json: bool) -> None:
+    """Print every past turn whose next step changes with a bundle."""
+    from bot.app import load_encoder, model_store
+    from bot.project import load_project
+    from skills.understanding import Understander
+    from training.counterfactual import replay
+    from training.gather import read_log
+
+    project = load_project(root)
+    opened = model_store(project.settings, root).open(bundle)
+    path = project.settings.log_file(root)
+    if not path.exists():
+        raise NotFound(f"there is no log at {path}; nobody has talked to this bot yet")
+    index = project.settings.state_folder(root) / "index" / "CURRENT"
+    program = project.program.model_copy(update={"knowledge": index.exists()})
+    understander = Understander.load(opened.path, load_encoder(project.settings, root), program, opened.id)
+    found = replay(read_log(path), program, understander, opened.id, _seconds(since))
+    if json:
+        as_json(found)
+        return
+    console.print(
+        f"{found.turns} turns of {found.conversations} conversations with {bundle}: {len(found.changed)} change "
+        f"({', '.join(f'{kind} {count}' for kind, count in found.kinds.items())}); {found.left_out} left out",
+        markup=False,
+    )
+    rows = [
+        (
+            f"{item.conversation} {item.turn}",
+            item.text[:60],
+            "; ".join(item.before),
+            "; ".join(item.after),
+            {True: "better", False: "worse", None: ""}[item.better],
+        )
+        for item in found.changed[:_LISTED]
+    ]
+    if rows:
+        table("Turns whose next step changes", ["turn", "said", "now", "then", "people say"], rows)
+    if len(found.changed) > _LISTED:
+        console.print(f"and {len(found.changed) - _LISTED} more; --json lists all of them")
+
+
+def _seconds(day: str) -> float | None:
+    from datetime import UTC, datetime
+
+    if not day:
+        return None
+    try:
+        found = datetime.fromisoformat(day)
+    except ValueError:
+        raise InputError(f"--since takes a day such as 2026-11-01, found {day!r}") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
