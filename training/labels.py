@@ -26,7 +26,7 @@ from training.data import nfc
 from training.examples import OOS, IntentExample, Origin
 from training.signals.book import RuleBook as RuleBook
 from training.signals.book import agreement, audits
-from training.signals.register import RULES, RULES_BY_NAME, candidates
+from training.signals.register import RULES, candidates
 from training.signals.rule import Candidate, Rule, Task
 from training.signals.similarity import Alike, lexical
 from training.signals.turns import LoggedTurn, turns
@@ -51,7 +51,10 @@ Item = tuple[str, int, Task]
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """A vote behind a label: what the rule said, the facts that it saw, and how far it was believed."""
+    """A vote behind a label: what the rule said, the facts that it saw, and how far it was believed.
+
+    `human`: it is the word of a person who knew that it is a label.
+    """
 
     rule: str
     version: int
@@ -59,6 +62,7 @@ class Provenance:
     confidence: float
     value: str
     polarity: int
+    human: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class Label:
     """What a turn means, or what judged it. `confidence` is the probability that `value` is right.
 
     Of intents and scope only values that are more likely right than not are given; a reply or a passage that was judged
-    wrong is a label with a low confidence. `human`: a person said so, knowing that it is a label.
+    wrong is a label with a low confidence.
     """
 
     conversation: str
@@ -83,8 +87,8 @@ class Label:
 
     @property
     def human(self) -> bool:
-        """See above."""
-        return any(RULES_BY_NAME[p.rule].human for p in self.behind if p.rule in RULES_BY_NAME)
+        """Whether a person gave it, knowing that it is a label."""
+        return any(vote.human for vote in self.behind)
 
     @property
     def behind(self) -> tuple[Provenance, ...]:
@@ -181,7 +185,15 @@ def _labels(votes: Sequence[tuple[Candidate, float, float]], known: Mapping[str,
     """The labels of one item from its votes, the share of each vote's value and the accuracy of its rule."""
     first = votes[0][0]
     provenance = tuple(
-        Provenance(vote.rule, vote.version, vote.events, round(float(right), 4), vote.value, vote.polarity)
+        Provenance(
+            vote.rule,
+            vote.version,
+            vote.events,
+            round(float(right), 4),
+            vote.value,
+            vote.polarity,
+            known[vote.rule].human,
+        )
         for vote, _, right in votes
     )
     by_value: dict[str, float] = {}

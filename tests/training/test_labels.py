@@ -211,6 +211,7 @@ def test_a_person_outvotes_rules_and_moves_no_accuracy() -> None:
     votes = [vote(name, n, "b" if name == "person" else "a") for n in range(30) for name in ("person", "r")]
     found = merge([*votes, vote("r", 99, "a")], RuleBook(), rules)
     assert [label.value for label in found] == ["b"] * 30 + ["a"]
+    assert [label.human for label in found] == [True] * 30 + [False]
     assert found[-1].confidence == 0.75
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bot.core import events as ev
@@ -251,6 +253,12 @@ def test_every_rule_states_its_meaning_and_its_trap() -> None:
         assert rule.meaning.endswith("."), rule.name
         assert rule.trap.endswith("."), rule.name
         assert 0.5 <= rule.start < 1, rule.name
+
+
+def test_the_page_about_labels_names_every_rule_and_its_start() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "labels.md").read_text(encoding="utf-8")
+    listed = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
+    assert [(name.strip(" `"), float(start)) for name, start in listed] == [(rule.name, rule.start) for rule in RULES]
 
 
 def test_candidates_name_rule_version_and_facts_in_a_fixed_order() -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from scipy.stats import beta
 
 from bot.core.errors import IntegrityError
-from training.signals.register import RULES, RULES_BY_NAME
+from training.signals.register import RULES
 from training.signals.rule import OUTSIDE, Candidate, Rule, Task
 from training.signals.turns import LoggedTurn
 
@@ -218,8 +218,9 @@ def agreement(said: Iterable[Candidate], found: Iterable[LoggedTurn]) -> dict[st
             audit = Audit(turn.conversation, turn.turn, last.intent or "", turn.intent, turn.answer, last.reply)
             people[turn.conversation, turn.turn] = audit
     told: dict[tuple[str, str, int], list[Candidate]] = {}
+    own = {rule.name for rule in RULES if rule.human}
     for candidate in said:
-        if (candidate.conversation, candidate.turn) in people and not RULES_BY_NAME[candidate.rule].human:
+        if (candidate.conversation, candidate.turn) in people and candidate.rule not in own:
             told.setdefault((candidate.rule, candidate.conversation, candidate.turn), []).append(candidate)
     counts: dict[str, tuple[int, int]] = {}
     for (rule, *_), candidates in told.items():

@@ -14,7 +14,7 @@ SOON = 60.0
 """Seconds within which somebody who says it again means the same thing."""
 SAME = 0.5
 """Cosine from which two sentences may mean the same. Of two questions of one bank (BANKING77), 4 in 100 with different
-intents are as alike, and 7 in 10 with the same; see docs/decisions/0111-labels-from-signals.md."""
+intents are as alike, and 7 in 10 with the same; see docs/decisions/0110-labels-from-signals.md."""
 
 _ESCALATES = re.compile(
     r"\b(useless|stupid|idiot\w*|ridiculous|terrible|rubbish|nonsense|unacceptable|fed up|waste of time|worst"
