@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.cli.output import as_json, console, errors, progress, project_folder, table
-from bot.core.errors import BotError, InputError
+from bot.core.errors import BotError, Conflict, InputError
 
 if TYPE_CHECKING:
     from skills.encoder import Encoder
@@ -34,6 +34,9 @@ def learn(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Make and judge a candidate; do not put it to use.")
     ] = False,
+    canary: Annotated[
+        bool, typer.Option("--canary", help="A proven candidate gets a growing part of the conversations first.")
+    ] = False,
     waive: Annotated[
         list[str] | None, typer.Option(help="A check of the gate, or a critical intent, that you answer for yourself.")
     ] = None,
@@ -45,7 +48,9 @@ def learn(
     Exit code 1 when the candidate was kept back. Verdict and page are in .bot/learn/ of the project.
     """
     root = project_folder(directory)
-    once = _round(root, logs, waive or [], dry_run, seed, json)
+    once = _round(root, logs, waive or [], dry_run or canary, seed, json)
+    if canary and not dry_run:
+        once = _with_canary(root, once)
     if not every:
         learned = once()
         _show(learned, json)
@@ -98,6 +103,33 @@ def _request(
         play=player(project, encoder),
         vectors=encoder.vectors,
     )
+
+
+def _with_canary(root: Path, once: Callable[[], Learned]) -> Callable[[], Learned]:
+    """A round whose candidate is tried on a part of the conversations; while one is tried, no other is made."""
+    from bot.app import model_store
+    from bot.config import load_settings
+    from bot.rollout import RolloutFile
+
+    def tried() -> Learned:
+        bundles = model_store(load_settings(root), root)
+        file = RolloutFile(bundles)
+        before = file.read()
+        if before is not None and before.state == "running":
+            raise Conflict(f"a canary is under way: {before.told()}")
+        learned = once()
+        if learned.result is None or not learned.result.verdict.promote:
+            return learned
+        made = learned.result.bundle.id
+        if before is not None and before.state == "rolled_back" and before.candidate[-12:] == made[-12:]:
+            errors.print("not tried again: the same was taken back before", style="yellow")
+        elif bundles.pointer() is None:
+            bundles.promote(made, "learned", by="bot learn")
+        else:
+            errors.print(f"canary: {file.begin(made, time.time(), by='bot learn').told()}", markup=False)
+        return learned
+
+    return tried
 
 
 def _for_ever(once: Callable[[], Learned], every: str, show: Callable[[Learned], None]) -> None:
