@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from bot.core import events as ev
+from bot.core.conversation import Conversation
 from bot.core.messages import Message, Text
 from bot.core.protocols import ActionResult
+from bot.core.rasa.facts import records
 from tests.core import test_dialogue as scripts
 from tests.core.talk import Talk, entity, hit, program
 from tests.training.past import agent, bot, more, past, user
+from tests.training.rasa_past import Talk as Rasa
 from training.signals import conversations, lexical, of_vectors, turns
 from training.signals.turns import texts
 
@@ -110,6 +113,27 @@ def test_a_form_that_is_dropped_is_not_completed() -> None:
     talk.say("a table please", "book")
     talk.say("stop it", "stop")
     assert turns(talk.log)[0].completed == {}
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_form_in_the_tracker_of_a_rasa_bot_is_a_task_too(interrupted: bool) -> None:
+    past = Rasa("user-1", seed=1)
+    past.session()
+    past.user("report", "my laptop broke")
+    past.act("problem_form")
+    past.loop("problem_form")
+    past.slot("requested_slot", "tag")
+    past.say("Which tag?")
+    past.listen()
+    if interrupted:
+        past.restart()
+    past.user("inform", "LT-2041")
+    past.act("problem_form")
+    past.loop(None)
+    past.listen()
+    first, *_, last = turns(list(records(past.events, Conversation(id="user-1"), now=0.0)))
+    assert (first.text, first.intent, last.text) == ("my laptop broke", "report", "LT-2041")
+    assert first.completed == ({} if interrupted else {"problem_form": 2})
 
 
 def test_what_a_script_does_not_understand_has_no_intent() -> None:

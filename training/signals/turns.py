@@ -293,6 +293,9 @@ class _Reader:
                 self._replied(draft, recorded, event)
             case ev.FlowEntered() | ev.FlowLeft() | ev.Asked() | ev.LoopChanged() | ev.SlotSet():
                 self._task(draft, recorded, event)
+            case ev.Restarted() | ev.SessionStarted():
+                self.form = None
+                self.open.clear()
             case ev.Settled():
                 draft.outcome = event.outcome
             case ev.Ended():
@@ -337,7 +340,7 @@ class _Reader:
 
     def _begin(self, draft: _Draft, task: str) -> None:
         draft.began.append(task)
-        self.open.setdefault(task, (draft.recorded.turn, 0))
+        self.open[task] = (draft.recorded.turn, 0)
 
     def _asks(self, task: str, turn: int) -> None:
         if task in self.open:
