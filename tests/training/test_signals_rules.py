@@ -10,6 +10,8 @@ from bot.core import events as ev
 from bot.core.messages import Choice, Choices, Message, Text
 from bot.core.protocols import ActionResult
 from tests.core.talk import Talk, entity, hit, program
+from tests.core.test_dialogue import TWO_STAGE
+from tests.core.test_dialogue import program as scripted
 from tests.training.past import Line, agent, bot, found, more, past, said, user
 from training.signals import RULES, candidates, lexical, turns
 
@@ -43,6 +45,14 @@ def test_pressing_none_of_the_guesses_only_says_what_was_not_meant() -> None:
     assert words("chose_none", talk) == [(1, "intent", "order_status", -1), (1, "intent", "change_address", -1)]
     assert not words("chose_first_guess", talk)
     assert not words("quick_reply", talk)
+
+
+def test_the_two_stage_question_of_a_script_is_a_did_you_mean() -> None:
+    for payload, rule, meant in (("/goodbye", "chose_first_guess", 1), ("/out_of_scope", "chose_none", -1)):
+        talk = Talk(scripted(rules=TWO_STAGE))
+        talk.say("xyz", ("goodbye", 0.4), in_scope=0.1)
+        talk.say(payload)
+        assert words(rule, talk) == [(1, "intent", "goodbye", meant)]
 
 
 def offered(*, understood: bool, payload: str = "/order") -> list[ev.Recorded]:
