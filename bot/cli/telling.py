@@ -173,7 +173,7 @@ def _said(why: Why) -> Section:
     body: list[RenderableType] = []
     for item in why.answers:
         which = f", wording {item.variation} of {item.variations}" if item.variation else ""
-        name = f"{item.name}{which}" if item.name else "words of its own"
+        name = f"{item.name}{which}" if item.name else "from the knowledge base" if item.sources else "words of its own"
         sources = f"; source: {', '.join(item.sources)}" if item.sources else ""
         body.append(Text.assemble(_cut(item.text) or "(no text)", (f"  [{name}{sources}]", "dim")))
         if item.buttons:

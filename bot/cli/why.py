@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from skills.encoder import Encoder
     from training.why.chain import Turn
     from training.why.explain import Sources
-    from training.why.rehearsal import Rank
+    from training.why.rehearsal import Rank, Search
 
 HERE = Path()
 _NEAREST = 3
@@ -71,7 +71,8 @@ async def _history(root: Path, conversation: str) -> Sequence[Recorded]:
         if history:
             return history
         known = [summary.id for summary in await store.conversations(_KNOWN)]
-    near = get_close_matches(conversation, known, _NEAREST, 0.5)
+    longer = [name for name in known if name.startswith(conversation)][:_NEAREST]
+    near = longer or get_close_matches(conversation, known, _NEAREST, 0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the latest are {known[:_NEAREST]}"
     raise NotFound(f"there is no conversation {conversation!r} in {path}; {hint if known else 'the log is empty'}")
 
@@ -100,6 +101,7 @@ def _with_models(bare: Sources, project: Project, turn: Turn) -> Sources:
     from training.loop import SNAPSHOTS
     from training.why.lineage import lesson_of
     from training.why.model import Model
+    from training.why.rehearsal import Outside
 
     found = turn.understood
     if found is None or turn.imported or found.source != "model":
@@ -116,7 +118,7 @@ def _with_models(bare: Sources, project: Project, turn: Turn) -> Sources:
         bare,
         model=model,
         lesson=lesson_of(bundle.manifest, project, settings.log_file(root), settings.state_folder(root) / SNAPSHOTS),
-        rank=_ranking(bundle, project, encoder),
+        outside=Outside(_ranking(bundle, project, encoder), _search(project, encoder)),
         trained_program=bundle.manifest.program,
     )
 
@@ -135,6 +137,23 @@ def _ranking(bundle: Bundle, project: Project, encoder: Encoder) -> Rank | None:
         return chosen(step, ranking.run([situation(conversation, project.program)])[0].candidates, "unsure")
 
     return rank
+
+
+def _search(project: Project, encoder: Encoder) -> Search | None:
+    """The knowledge base as it is now."""
+    from bot.app import load_index
+    from bot.core.events import Retrieved
+    from bot.core.protocols import Query
+
+    index = load_index(project, encoder)
+    if index is None:
+        return None
+
+    def search(query: str) -> Retrieved:
+        found = index.search([Query(text=query)])[0]
+        return Retrieved(query=query, hits=found.hits, floor=found.floor, index=found.index)
+
+    return search
 
 
 def add(app: typer.Typer) -> None:

@@ -169,9 +169,24 @@ def decisions(turn: Turn, book: Book) -> tuple[Decision, ...]:
     return tuple(decision(event, turn.understood, book) for event in kept)
 
 
+def leading(turn: Turn, book: Book) -> str:
+    """The choice that led to the first answer, in a sentence; "" when nothing was chosen."""
+    told = ""
+    for event in turn.facts:
+        if isinstance(event, ev.Predicted) and (event.action != _LISTENS or not told):
+            told = decision(event, turn.understood, book).said
+        elif isinstance(event, ev.Replied) and told:
+            break
+    return told
+
+
 def moves(turn: Turn, book: Book) -> tuple[Moved, ...]:
     """What happened to flows and forms."""
-    return tuple(moved for event in turn.facts if (moved := _moved(event, book)) is not None)
+    found = turn.understood
+    best = found.intents[0].name if found is not None and found.intents else ""
+    read = (event.intent for event in turn.facts if isinstance(event, ev.Extracted) and event.intent != best)
+    first = tuple(Moved(what=f"for the rules the message is {intent or 'no intent'}") for intent in read)
+    return first + tuple(moved for event in turn.facts if (moved := _moved(event, book)) is not None)
 
 
 def _moved(event: ev.Event, book: Book) -> Moved | None:

@@ -12,7 +12,7 @@ from bot.core.program import Program
 from training.why import chain
 from training.why.flips import Added, Trials, flips, wishes
 from training.why.nearest import Lesson, nearest
-from training.why.rehearsal import Change, Rank, Scene, play, scene
+from training.why.rehearsal import NOBODY, Change, Outside, Scene, play, scene
 from training.why.told import Book
 from training.why.values import Attribution, Flip, Lessons, SlotLine, Why
 from training.why.words import attribute
@@ -28,15 +28,15 @@ _DRIFT = 0.02
 class Sources:
     """What there is besides the log; None is not there, and `missing` says why.
 
-    `places` are those of the project, `bundle` is the id that `model`, `lesson` and `rank` belong to. `trained_program`
-    is the id of the program that the bundle was trained for.
+    `places` are those of the project, `model` and `lesson` are of the bundle that understood the turn,
+    `trained_program` is the id of the program that it was trained for.
     """
 
     program: Program | None = None
     places: Mapping[str, str] = field(default_factory=dict)
     model: Model | None = None
     lesson: Lesson | None = None
-    rank: Rank | None = None
+    outside: Outside = NOBODY
     trained_program: str = ""
     missing: tuple[str, ...] = ()
 
@@ -65,7 +65,7 @@ def explain(turn: chain.Turn, sources: Sources) -> Why:
     spoken = found is not None and found.source == "model" and not turn.imported
     words = _words(turn, sources) if spoken else None
     lessons = _lessons(turn, sources) if spoken else None
-    staged = scene(turn, sources.program, sources.rank) if sources.program is not None else None
+    staged = scene(turn, sources.program, sources.outside) if sources.program is not None else None
     tried = flips(staged, _trials(turn, sources, words, lessons)) if staged is not None else ()
     today = play(staged, Change()).does if staged is not None else ()
     did = staged.logged if staged is not None else _said(turn)
@@ -76,7 +76,7 @@ def explain(turn: chain.Turn, sources: Sources) -> Why:
         turn=turn.number,
         at=turn.own[0].at,
         user=turn.text,
-        headline=_headline(turn, [item.said for item in decisions]),
+        headline=_headline(turn, chain.leading(turn, book)),
         heard=chain.heard(turn),
         understood=chain.meaning(found) if found is not None else None,
         words=words,
@@ -100,18 +100,18 @@ def _said(turn: chain.Turn) -> tuple[str, ...]:
     return tuple(f"says {message.name or repr(message.text)}" for message in replies)
 
 
-def _headline(turn: chain.Turn, said: Sequence[str]) -> str:
+def _headline(turn: chain.Turn, leading: str) -> str:
     failed = next((event for event in turn.facts if isinstance(event, ev.Failed)), None)
     broken = next((event for event in turn.facts if isinstance(event, ev.ActionRan) and event.error), None)
     if failed is not None:
         return f"The turn failed at {failed.stage} ({failed.code}), and the user was told so."
     if broken is not None:
-        return f"The action {broken.action} failed ({broken.error}). Before that: {said[0] if said else 'nothing'}."
+        return f"The action {broken.action} failed ({broken.error}). Before that: {leading or 'nothing was decided'}."
     if turn.imported:
         best = turn.understood.intents[0].name if turn.understood and turn.understood.intents else ""
         took = f", and took the message for {best}" if best else ""
         return f"Another system answered{took}; it left no reason."
-    return f"{said[0]}." if said else "Nothing was decided in this turn yet."
+    return f"{leading}." if leading else "Nothing was decided in this turn yet."
 
 
 # Words and examples -------------------------------------------------------------------------------------------------

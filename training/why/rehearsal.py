@@ -25,6 +25,19 @@ from training.why.chain import Turn, states
 
 Rank = Callable[[Conversation, st.Rank], ev.Predicted]
 """Asks the learned ranking."""
+Search = Callable[[str], ev.Retrieved]
+"""Asks the knowledge base."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What may be asked where the log knows no answer; None is not there."""
+
+    rank: Rank | None = None
+    search: Search | None = None
+
+
+NOBODY = Outside()
 _HELPERS = ("validate_", "action_validate_slot_mappings", "action_session_start", "action_ask_")
 
 
@@ -43,7 +56,7 @@ class Scene:
     brought: Mapping[str, tuple[tuple[ev.Event, ...], ...]]
     ranked: tuple[tuple[Situation, ev.Predicted], ...]
     logged: tuple[str, ...]
-    rank: Rank | None = None
+    outside: Outside = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +77,7 @@ class Played:
     whole: bool = True
 
 
-def scene(turn: Turn, program: Program, rank: Rank | None = None) -> Scene | None:
+def scene(turn: Turn, program: Program, outside: Outside = NOBODY) -> Scene | None:
     """The turn as it can be played again; None where it was not understood by a bot of ours, or the log is too old."""
     found = turn.understood
     if found is None or turn.imported:
@@ -87,7 +100,7 @@ def scene(turn: Turn, program: Program, rank: Rank | None = None) -> Scene | Non
         brought=_brought(turn),
         ranked=tuple(ranked) if program.script is not None else (),
         logged=tuple(_told(turn.facts)),
-        rank=rank,
+        outside=outside,
     )
 
 
@@ -246,7 +259,9 @@ class _Rehearsal:
         return True
 
     def look_up(self, query: str) -> bool:
-        found = self.scene.retrieved
+        found, search = self.scene.retrieved, self.scene.outside.search
+        if (found is None or found.query != query) and search is not None:
+            found = search(query)
         if found is None or found.query != query:
             self.ending = "and answers with what it finds there"
             return False
@@ -257,10 +272,12 @@ class _Rehearsal:
     def ask_ranking(self, step: st.Rank) -> bool:
         now = situation(self.state, self.scene.program)
         known = next((choice for seen, choice in self.scene.ranked if seen == now), None)
-        if known is None and self.scene.rank is None:
+        if known is None and self.scene.outside.rank is not None:
+            known = self.scene.outside.rank(self.state, step)
+        if known is None:
             self.ending = "asks the learned ranking, which is not here"
             return False
-        self.note(known or self.scene.rank(self.state, step))  # type: ignore[misc]
+        self.note(known)
         return True
 
     def act(self, step: st.Run) -> bool:

@@ -166,4 +166,4 @@ def _unsure(event: ev.Predicted, book: Book) -> str:
             f", and the learned ranking is not sure: {best.name} {best.score:.2f}, needed {script.fallback_below:.2f}"
         )
     said = {"no ranking": "there is no learned ranking in the bundle", "": "the ranking was not asked"}
-    return f" ({said.get(event.reason, f'the learned ranking failed: {event.reason}')})"
+    return f" ({said.get(event.reason, f'the learned ranking did not help: {event.reason}')})"

@@ -127,7 +127,8 @@ class Moved(Value):
 class SlotLine(Value):
     """A slot at the time of the answer. `turn` is when it was set (0: before the first, or never).
 
-    `counted`: with another value the bot would have done something else, see `Why.flips`. `worded`: the answer names it.
+    `counted`: with another value the bot would have done something else, see `Why.flips`. `worded`: the answer's words
+    name it.
     """
 
     name: str
