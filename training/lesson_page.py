@@ -49,6 +49,7 @@ def render(lesson: Lesson, folder: Path) -> str:
     return _template().render(
         lesson=lesson,
         title=_TITLES[lesson.outcome],
+        headline=lesson.headline.removeprefix(f"{_TITLES[lesson.outcome]}. "),
         tone={"promoted": "yes", "kept back": "no", "failed": "no"}.get(lesson.outcome, "still"),
         steps=list(_steps(lesson)),
         months=lesson.heard.months,

@@ -14,7 +14,8 @@ from training.clusters import clusters
 def vectors(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     """Letters counted: texts with nearly the same letters point the same way."""
     counts = np.array([[text.lower().count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts])
-    return (counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+    unit: npt.NDArray[np.float32] = np.asarray(counts / np.linalg.norm(counts, axis=1, keepdims=True).clip(1e-9), "f4")
+    return unit
 
 
 def opposite(texts: Sequence[str]) -> npt.NDArray[np.float32]:
