@@ -126,6 +126,7 @@ def _train_request(
     from bot.project import load_project
     from training.gather import Sources
     from training.labels import RULES_FILE, RuleBook
+    from training.runs import Runs
     from training.train import SKILLS, TrainRequest
     from training.workshop import FitOptions
 
@@ -149,6 +150,7 @@ def _train_request(
         fit=FitOptions(seed=seed, entities=entities.value),
         promote=promote,
         reports=settings.state_folder(root) / "reports",
+        runs=Runs(settings.state_folder(root) / "runs"),
     ), settings
 
 
