@@ -1,6 +1,7 @@
 """How often is a harmless canary taken back, and how soon a harmful one?
 
-    python -m benchmarks.canary           # docs/benchmarks/canary.md
+    python -m benchmarks.canary                  # docs/benchmarks/canary.md
+    python -m benchmarks.canary cost PROJECT     # what two bundles cost; the project is trained
 
 Simulated conversations pass through the very code of a running bot (`bot.sequential`, `bot.rollout.move`); it looks
 after every ten of them. Conversations show signs of harm at given rates, independently; with the
@@ -9,16 +10,26 @@ candidate the rates are multiplied. Five signs, `any` is their union. 200 runs a
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bot.harm import SIGNS, WEIGHTS
-from bot.rollout import Figures, Plan, move
+from bot.app import load_encoder, load_models, model_store
+from bot.core.protocols import Utterance
+from bot.harm import SIGNS, WEIGHTS, Tally
+from bot.project import load_project
+from bot.rollout import Figures, Plan, move, place
 from bot.sequential import harm, harmless
+from bot.store import SqlStore
+from skills.understanding import Understander
+from tests.fakes import managing, models, tell
 
 RATES = (0.10, 0.05, 0.01, 0.08, 0.03)
 """Conversations with each sign but `any`, in the order of `SIGNS`."""
@@ -89,8 +100,46 @@ def _count(
     counts[live, :, stage, 1] += (shown & ~mine[..., None]).sum(axis=1)
 
 
-def main() -> int:
-    """Print the tables."""
+def cost(root: Path) -> None:
+    """CPU of a turn without and with a canary, scripted models; memory with one bundle and with two."""
+    for name, canary in (("no canary", False), ("a canary at 10 %", True)) * 3:
+        print(f"{name}: {asyncio.run(_turns(canary)):.0f} us CPU a turn")
+    project = load_project(root)
+    encoder = load_encoder(project.settings, root)
+    loaded = load_models(project, encoder)
+    Understander.load(loaded.bundle.path, encoder, project.program, loaded.bundle.id).run([Utterance(text="hello")])
+    time.sleep(3)  # what warms up behind the first answers
+    one, began = _resident(), time.perf_counter()
+    bundle = model_store(project.settings, root).open(loaded.bundle.id)
+    second = Understander.load(bundle.path, encoder, project.program, bundle.id)
+    second.run([Utterance(text="hello there")])
+    print(f"one bundle {one:.0f} MiB, two {_resident():.0f} MiB; loaded in {time.perf_counter() - began:.2f} s")
+    loaded.close()
+
+
+async def _turns(canary: bool, turns: int = 2_000) -> float:
+    with TemporaryDirectory() as folder:
+        async with SqlStore(Path(folder) / "log.db") as store, managing(store) as manager:
+            if canary:
+                base, other = manager.models, models(bundle="b2")
+                manager.select = lambda name: other if place("salt", name) < 0.1 else base
+                manager.watch(Tally(lambda name, _: int(place("salt", name) >= 0.1), [0]).take)
+            began = time.process_time()
+            for number in range(turns):
+                await tell(manager, "hello there", conversation=f"c{number % 200}")
+            return (time.process_time() - began) / turns * 1e6
+
+
+def _resident() -> float:
+    with Path("/proc/self/status").open(encoding="ascii") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the tables, or the costs."""
+    if arguments:
+        cost(Path(arguments[1]))
+        return 0
     began = time.perf_counter()
     same = (1.0,) * len(RATES)
     quiet, noisy = tuple(rate / 5 for rate in RATES), tuple(rate * 3 for rate in RATES)
@@ -126,4 +175,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
