@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -40,7 +40,10 @@ class Finding:
 
 
 def find(text: str, regions: tuple[str, ...] = ("US",)) -> list[Finding]:
-    """What is in a text, without overlaps, in order. `regions` are countries whose phone numbers come without prefix."""
+    """What is in a text, without overlaps, in order.
+
+    `regions` are the countries whose phone numbers come without a prefix.
+    """
     found = list(_words(text))
     if "@" in text or "://" in text or " at " in text.lower():
         found += [*_urls(text), *_emails(text)]
@@ -65,15 +68,16 @@ def settle(found: list[Finding]) -> list[Finding]:
 
 
 _DIGIT = re.compile(r"\d")
-_WORD_CHARACTERS = r"\w"
 _URL = re.compile(
-    r"(?<![\w@])[a-z][a-z0-9+.-]{1,20}://(?:[^\s/?#@\"'<>，。；]{1,200}@[^\s\"'<>，。；]{1,1500}"
+    r"(?<![A-Za-z0-9@])[a-z][a-z0-9+.-]{1,20}://(?:[^\s/?#@\"'<>，。；]{1,200}@[^\s\"'<>，。；]{1,1500}"
     r"|[^\s\"'<>，。；]{1,500}[?&;#](?:access_?token|auth|token|api_?key|key|secret|password|passwd|pwd|session(?:id)?|"
     r"sid|sig|signature|code|email|user)=[^\s\"'<>，。；]{1,1500})",
     re.IGNORECASE,
 )
+_L = r"A-Za-z0-9_\u00c0-\u1fff"
+"""Letters and digits of scripts that write words apart; in Chinese an address stands right beside other words."""
 _EMAIL = re.compile(
-    r"(?<![\w.%+-])[\w][\w.%+'-]{0,63}@(?:[^\W_](?:[^\W_]|-){0,62}\.){1,8}[^\W\d_]{2,24}(?![\w-])", re.UNICODE
+    rf"(?<![{_L}.%+-])[{_L}][{_L}.%+'-]{{0,63}}@(?:[{_L}](?:[{_L}]|-){{0,62}}\.){{1,8}}[A-Za-z\u00c0-\u1fff]{{2,24}}(?![{_L}-])"
 )
 _SPOKEN_EMAIL = re.compile(
     r"(?<![\w.])[a-z0-9][\w.+-]{0,40}(?:\ (?:dot|underscore|dash)\ [a-z0-9]{1,30}){0,3}(?:\ at\ |\ ?[\[(]at[\])]\ ?)"
@@ -102,33 +106,48 @@ def _words(text: str) -> Iterator[Finding]:
 
 _SECRET = re.compile(
     r"(?:\b(?:password|passwort|passcode|pin(?:\ (?:code|number))?|cvv2?|cvc2?|security\ code)\ ?(?:is|:|=)\ ?"
-    r"(?![a-z]{1,14}(?:[\ ,.!?]|$))|(?:密码|口令|验证码)(?:是|为|：|:)\ ?(?=[!-~]))(?P<value>[^\s，。！？]{2,63}[^\s.,;:!?，。！？])",
+    r"(?![a-z]{1,14}[,.!?]*(?:\s|$))|(?:密码|口令|验证码)(?:是|为|：|:)\ ?(?=[!-~]))"
+    r"(?P<value>[^\s，。！？]{2,63}[^\s.,;:!?，。！？])",
     re.IGNORECASE,
 )
 """A plain word is no secret: "my password is wrong"."""
 
 
-def _numeric(text: str, regions: tuple[str, ...]) -> Iterator[Finding]:
-    yield from (Finding("DOB", *span) for span in births(text))
-    yield from _ibans(text)
-    yield from _cards(text)
-    yield from _ips(text)
-    yield from _phones(text, regions)
-    yield from _long_numbers(text)
+def _numeric(text: str, regions: tuple[str, ...]) -> list[Finding]:
+    found = [Finding("DOB", *span) for span in births(text)]
+    found += [*_ibans(text), *_cards(text), *_ips(text), *_called(text)]
+    return [*found, *_phones(_blanked(text, found), regions), *_long_numbers(text)]
+
+
+def _blanked(text: str, found: Iterable[Finding]) -> str:
+    """The text without what was found; places stay the same."""
+    for item in found:
+        text = text[: item.start] + "x" * (item.end - item.start) + text[item.end :]
+    return text
 
 
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ \-]?[A-Za-z0-9]){11,30}(?![A-Za-z0-9])")
-_IBAN_LENGTHS = {
-    **dict.fromkeys(("NO",), 15), **dict.fromkeys(("BE", "BI"), 16), **dict.fromkeys(("DK", "FI", "FO", "GL", "NL", "SD"), 18),
-    **dict.fromkeys(("MK", "SI"), 19), **dict.fromkeys(("AT", "BA", "EE", "KZ", "LT", "LU", "XK", "MN"), 20),
-    **dict.fromkeys(("CH", "HR", "LI", "LV"), 21), **dict.fromkeys(("BG", "BH", "CR", "DE", "GB", "GE", "IE", "ME", "RS", "VA"), 22),
-    **dict.fromkeys(("AE", "GI", "IL", "IQ", "TL", "OM", "SO"), 23),
-    **dict.fromkeys(("AD", "CZ", "ES", "MD", "PK", "RO", "SA", "SE", "SK", "TN", "VG"), 24), **dict.fromkeys(("LY", "PT", "ST"), 25),
-    **dict.fromkeys(("IS", "TR"), 26), **dict.fromkeys(("BF", "BJ", "CI", "CM", "CV", "DZ", "FR", "GR", "IT", "MC", "MR", "SM", "DJ", "MG"), 27),
-    **dict.fromkeys(("AL", "AZ", "BY", "CY", "DO", "GT", "HN", "HU", "LB", "NI", "PL", "SN", "SV"), 28),
-    **dict.fromkeys(("BR", "EG", "PS", "QA", "UA"), 29), **dict.fromkeys(("JO", "KW", "MU", "YE"), 30), **dict.fromkeys(("MT", "SC"), 31),
-    "LC": 32, "RU": 33,
-}  # fmt: skip
+_IBAN_COUNTRIES = {
+    15: "NO",
+    16: "BE BI",
+    18: "DK FI FO GL NL SD",
+    19: "MK SI",
+    20: "AT BA EE KZ LT LU MN XK",
+    21: "CH HR LI LV",
+    22: "BG BH CR DE GB GE IE ME RS VA",
+    23: "AE GI IL IQ OM SO TL",
+    24: "AD CZ ES MD PK RO SA SE SK TN VG",
+    25: "LY PT ST",
+    26: "IS TR",
+    27: "BF BJ CI CM CV DJ DZ FR GR IT MC MG MR SM",
+    28: "AL AZ BY CY DO GT HN HU LB NI PL SN SV",
+    29: "BR EG PS QA UA",
+    30: "JO KW MU YE",
+    31: "MT SC",
+    32: "LC",
+    33: "RU",
+}
+_IBAN_LENGTHS = {country: length for length, names in _IBAN_COUNTRIES.items() for country in names.split()}
 """Characters of an IBAN by country: the registry of ISO 13616."""
 
 
@@ -152,13 +171,15 @@ def is_iban(text: str) -> bool:
 
 
 _CARD = re.compile(r"(?<![\d.,])\d(?:[ \-–.]?\d){12,18}(?!\d)")
+_GROUPED_CARD = re.compile(r"(?<!\d)(?:\d{4}[ \-]){3}\d{4}(?!\d)|(?<!\d)3\d{3}[ \-]\d{6}[ \-]\d{5}(?!\d)")
 
 
 def _cards(text: str) -> Iterator[Finding]:
-    for match in _CARD.finditer(text):
-        digits = [int(char) for char in match.group() if char.isdecimal()]
-        if digits[0] and luhn(digits):
-            yield Finding("CARD", *match.span())
+    for pattern in (_CARD, _GROUPED_CARD):
+        for match in pattern.finditer(text):
+            digits = [int(char) for char in match.group() if char.isdecimal()]
+            if digits[0] and luhn(digits):
+                yield Finding("CARD", *match.span())
 
 
 def luhn(digits: list[int]) -> bool:
@@ -167,8 +188,10 @@ def luhn(digits: list[int]) -> bool:
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
 
 
-_IP4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)")
-_IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?<=:)\d{1,3}(?:\.\d{1,3}){3})?(?![\w:])")
+_IP4 = re.compile(rf"(?<![{_L}.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?![{_L}]|\.\d)")
+_IP6 = re.compile(
+    rf"(?<![{_L}:.])[0-9A-Fa-f]{{0,4}}(?::[0-9A-Fa-f]{{0,4}}){{2,7}}(?:(?<=:)\d{{1,3}}(?:\.\d{{1,3}}){{3}})?(?![{_L}:])"
+)
 
 
 def _ips(text: str) -> Iterator[Finding]:
@@ -195,20 +218,24 @@ _CALLED = re.compile(
 _WITH_PREFIX = re.compile(r"(?<![\w+])(?:\+|00)\(?[1-9](?:[\s().\-/]{0,3}\d){6,14}(?!\d)")
 
 
-def _phones(text: str, regions: tuple[str, ...]) -> Iterator[Finding]:
-    """What the numbering plans know, what has a country's prefix, and what follows a word such as "call"."""
-    if not _SEVEN_DIGITS.search(text):
-        return
+def _called(text: str) -> Iterator[Finding]:
+    """Phone numbers with a country's prefix, and what follows a word such as "call"."""
     for pattern, group in ((_WITH_PREFIX, 0), (_CALLED, "value")):
         yield from (Finding("PHONE", *match.span(group)) for match in pattern.finditer(text))
-    if _AMOUNT_OR_DATE.sub("", text) != text and not _SEVEN_DIGITS.search(_AMOUNT_OR_DATE.sub("x", text)):
-        return
-    import phonenumbers
 
-    kept = _AMOUNT_OR_DATE.sub(lambda match: "x" * len(match.group()), text)
+
+def _phones(text: str, regions: tuple[str, ...]) -> Iterator[Finding]:
+    """What the countries' numbering plans know. The library is slow, so it is asked only about digits that are left."""
+    text = _AMOUNT_OR_DATE.sub(lambda match: "x" * len(match.group()), text)
     for region in regions:
-        for match in phonenumbers.PhoneNumberMatcher(kept, region, max_tries=20):
-            yield Finding("PHONE", match.start, match.end)
+        if not _SEVEN_DIGITS.search(text):
+            return
+        import phonenumbers
+
+        matches = phonenumbers.PhoneNumberMatcher(text, region, max_tries=20)
+        found = [Finding("PHONE", match.start, match.end) for match in matches]
+        yield from found
+        text = _blanked(text, found)
 
 
 _MONEY = r"(?:[$€£¥₹￥]|(?:USD|EUR|GBP|CNY|RMB|JPY|CHF)\ ?)"
@@ -224,11 +251,13 @@ _AMOUNT_OR_DATE = re.compile(
 """Numbers that name nobody: prices, dates, times. They are needed for slots."""
 _UNITS = r"(?:mah|wh|km|ml|mm|cm|kg|hz|khz|rpm|btu|lm|px|w|v|g|m|k|ppm)"
 _LONG = re.compile(
-    rf"(?<![\w.,]){{digits}}(?!\d|\ ?{_UNITS}(?!\w))".replace("{digits}", rf"\d{{{FEWEST_DIGITS},40}}")
-    + r"(?!,\d{3})(?!\w)|(?<![\w.])(?:0|\+)\d{1,5}(?:[ \-/.]\d{1,8}){1,5}(?!\w)"
-    r"|(?<![\w.\-])\d{2,}(?:-\d{2,}){1,6}(?![\w\-])|(?<![\w.])\d{2,4}(?:\ \d{2,4}){2,6}(?!\w|\.\d)",
+    rf"(?<![\w.,])\d{{{FEWEST_DIGITS},40}}(?!\d|\ ?{_UNITS}(?!\w))(?!,\d{{3}})(?!\w)"
+    r"|(?<![\w.])(?:0|\+)\d{1,5}(?:[ \-/.]\d{1,8}){1,5}(?!\w)|(?<![\w.\-])\d{2,}(?:-\d{2,}){1,6}(?![\w\-])"
+    r"|(?<![\w.])\d{2,4}(?:\ \d{2,4}){2,6}(?!\w|\.\d)|(?<![\w.])(?:\d{3}\ \d{4}|\d{2}\ \d{6})(?!\w|\.\d|\ \d)"
+    r"|\(\d{2,5}\)[\ \-]?\d{2,5}(?:[\ \-]\d{2,5}){0,3}(?!\w)",
     re.IGNORECASE,
 )
+"""Digits in one run, or in groups as phone, account and card numbers are written."""
 _CODE = re.compile(r"(?<![A-Za-z0-9\-_.])[A-Za-z0-9]{1,30}(?:[-_/][A-Za-z0-9]{1,20}){0,5}(?![A-Za-z0-9_]|-\w)")
 _IN_HAN = re.compile(
     rf"(?<=[\u4e00-\u9fff#：])\d{{{FEWEST_DIGITS},40}}(?=[\u4e00-\u9fff])|(?<=[\u4e00-\u9fff#])\d{{{FEWEST_DIGITS},40}}"

@@ -11,25 +11,26 @@ from collections.abc import Iterator
 
 Span = tuple[int, int]
 
-_STOP = frozenset(
-    """a about actually after again all already also always am an and any anyone are as at back be because been before
-    bought but buy by call called calling came can cannot chatting check could currently customer did do does doing don
-    due email english for from get getting given going good got had happy has have having he hello help her here hi him
-    his hoping how i if in interested into is issue it its just keen kind last late less like looking lost made mail
-    maybe me misspelled missing more my name need needs new next no none not now number of off oh ok okay on one only or
-    order ordered our out over phone please problem received returning right same see sent she should since so some
-    someone something soon sorry speaking spelled spelt still stuck sure talking thanks thank that the their them then
-    there these they thing this those to today tomorrow too trying two unhappy unsure up upset us very waiting want wanted
-    was we well were what when where which while who whose why will with wondering would writing wrong yes yesterday yet
-    you your""".split()
-)
+_NO_NAMES = """
+a about actually after again all already also always am an and any anyone are as at back be because been before bought
+but buy by call called calling came can cannot chatting check could currently customer did do does doing don due email
+english for from get getting given going good got had happy has have having he hello help her here hi him his hoping
+how i if in interested into is issue it its just keen kind last late less like looking lost made mail maybe me
+misspelled missing more my name need needs new next no none not now number of off oh ok okay on one only or order
+ordered our out over phone please problem received returning right same see sent she should since so some someone
+something soon sorry speaking spelled spelt still stuck sure talking thanks thank that the their them then there these
+they thing this those to today tomorrow too trying two unhappy unsure up upset us very waiting want wanted was we well
+were what when where which while who whose why will with wondering would writing wrong yes yesterday yet you your
+"""
+_STOP = frozenset(_NO_NAMES.split())
 _PARTICLES = r"(?:van|von|der|den|de|del|della|di|da|dos|du|la|le|el|al|bin|ibn|ben|bint|st\.?|ter|ten|zu|y|e|mc|mac|o)"
 _NAME_WORD = r"[^\W\d_](?:[^\W\d_]|['’\-](?=[^\W\d_])){0,24}"
 _TITLE = r"(?:(?:mr|mrs|ms|miss|dr|prof|sir|madam|herr|frau)\.?\ )"
 _CUES = re.compile(
-    r"\b(?:(?:my|the|full|first|last|account|card)\ (?:full\ |first\ |last\ |family\ |legal\ )?(?:name|surname)(?:\ on"
-    r"\ (?:it|the\ [a-z]+))?(?:\ is|['’]s|:|\ =)|name['’]?s|(?:name|full\ name|first\ name|last\ name|surname|customer|attn|"
-    r"recipient|account\ holder|cardholder)\ ?:|this\ is(?=\ [^\d\n]{2,60}?\ (?:speaking|here|calling|again|from\ )\b)|"
+    r"\b(?:(?:my|the|full|first|last|account|card)\ (?:full\ |first\ |last\ |family\ |legal\ )?(?:name|surname)"
+    r"(?:\ on\ (?:it|the\ [a-z]+))?(?:\ is|['’]s|:|\ =)|name['’]?s|(?:(?:full\ |first\ |last\ )?name|surname|customer|"
+    r"attn|recipient|account\ holder|cardholder)\ ?:|"
+    r"this\ is(?=\ [^\d\n]{2,60}?\ (?:speaking|here|calling|again|from\ )\b)|"
     r"(?:i\ am|i['’]m|im)\ called|(?:you\ (?:can|may)\ )?call\ me|i\ go\ by|(?:kind\ |best\ |warm\ |many\ )?regards,?|"
     r"sincerely,?|yours,|cheers,|it['’]s(?=\ [^\d\n]{2,60}?\ (?:speaking|here|calling)\b)|"
     r"in\ the\ name\ of|(?:under|on)\ the\ name(?:\ of)?|registered\ to|addressed\ to|deliver(?:ed)?\ to\ mr|"
@@ -72,7 +73,7 @@ def _until_stop(text: str, match: re.Match[str], cue: str) -> Span | None:
             break
         if not capital and taken >= 3:
             break
-        taken += 1
+        taken += not re.fullmatch(_PARTICLES, plain)
         end = match.start() + word.end()
     return (match.start(), end) if taken else None
 
@@ -86,12 +87,16 @@ _SURNAMES = (
     "莘党翟谭贡劳逄姬申扶堵冉宰郦雍桑桂濮牛寿通边扈燕冀郏浦尚农温别庄晏柴瞿阎充慕连茹习宦艾鱼容向古易慎戈廖庾终暨居衡步都"
     "耿满弘匡国文寇广禄阙东欧殳沃利蔚越夔隆师巩厍聂晁勾敖融冷訾辛阚那简饶空曾毋沙乜养鞠须丰巢关蒯相查后荆红游竺权逯盖益桓公肖涂付闫"
 )
-_DOUBLE = "欧阳|太史|端木|上官|司马|东方|独孤|南宫|万俟|闻人|夏侯|诸葛|尉迟|公羊|赫连|澹台|皇甫|宗政|濮阳|公冶|太叔|申屠|公孙|慕容|仲孙|钟离|长孙|宇文|司徒|鲜于|司空|令狐"
+_DOUBLE = (
+    "欧阳|太史|端木|上官|司马|东方|独孤|南宫|万俟|闻人|夏侯|诸葛|尉迟|公羊|赫连|澹台|皇甫"
+    "|宗政|濮阳|公冶|太叔|申屠|公孙|慕容|仲孙|钟离|长孙|宇文|司徒|鲜于|司空|令狐"
+)
 _NO_NAME = "的是了要想在我你您他她它和与跟有没不把给就请问说买订下收去来到这那吗呢吧，。！？、；：,.!?;: \n"
 _CHINESE = re.compile(
-    rf"(?:我叫(?:做)?|我的(?:名字|姓名|全名)(?:是|叫)|名字(?:是|叫)|姓名[:：是为]?|收件人(?:是|为)?[:：]?|收货人(?:是|为)?[:：]?|联系人(?:是|为)?[:：]?|"
+    r"(?:我叫(?:做)?|我的(?:名字|姓名|全名)(?:是|叫)|名字(?:是|叫)|姓名[:：是为]?|(?:收件|收货|联系)人(?:是|为)?[:：]?|"
     rf"(?:我|本人)是(?=(?:{_DOUBLE}|[{_SURNAMES}])[\u4e00-\u9fff]{{1,2}}(?:$|[，,。.！!；;\s]))|称呼我)\s?"
-    rf"(?P<name>(?:{_DOUBLE})[^\W\d_{_NO_NAME}a-zA-Z]{{1,2}}|[{_SURNAMES}][^\W\d_{_NO_NAME}a-zA-Z]{{1,2}}|[A-Za-z][A-Za-z'’\-]{{1,24}}(?:\ [A-Z][A-Za-z'’\-]{{1,24}}){{0,2}})"
+    rf"(?P<name>(?:{_DOUBLE}|[{_SURNAMES}])[^\W\d_{_NO_NAME}a-zA-Z]{{1,2}}"
+    r"|[A-Za-z][A-Za-z'’\-]{1,24}(?:\ [A-Z][A-Za-z'’\-]{1,24}){0,2})"
     rf"|(?:我姓|免贵姓|姓)(?P<family>{_DOUBLE}|[{_SURNAMES}])"
 )
 
@@ -101,33 +106,53 @@ def _chinese_names(text: str) -> Iterator[Span]:
         yield match.span("name" if match["name"] else "family")
 
 
-_BETWEEN = r"(?!(?:hours?|days?|weeks?|months?|years?|minutes?|times?|of|the|by|on|in|off|per|and|or|to|for|is|was|are|am|pm|items?|orders?|pieces?|cups?|mugs?|more|less)\b)"
+_BETWEEN = (
+    r"(?!(?:hours?|days?|weeks?|months?|years?|minutes?|times?|of|the|by|on|in|off|per|and|or|to|for|is|was|are|am|pm|"
+    r"items?|orders?|pieces?|cups?|mugs?|more|less)\b)"
+)
 _STREET_WORD = rf"{_BETWEEN}[^\W_](?:[^\W_]|['’.\-]){{0,24}}"
 _SURE = r"(?:street|str|road|rd|avenue|ave|lane|boulevard|blvd|highway|hwy|parkway|pkwy|crescent|terrace)"
-_CAPITAL = r"(?:St|Ln|Dr|Drive|Court|Ct|Way|Place|Pl|Square|Sq|Close|Gardens|Grove|Hill|Row|Walk|Mews|Circle|Cir|Trail|Loop|Quay|Park|Green|View)"
-_UNIT = r"(?:,?\ (?:apt|apartment|flat|unit|suite|ste|room|floor|fl)\.?\ ?#?[\w\-]{1,6}|,?\ #\w{1,5})"
-_POSTCODE = r"(?:[A-Z]{1,2}\d[A-Z\d]?\ ?\d[A-Z]{2}|[A-Z]{2}\ \d{5}(?:-\d{4})?|\d{5}(?:-\d{4})?|\d{4}\ ?[A-Z]{2}|[A-Z]\d[A-Z]\ ?\d[A-Z]\d)"
+_CAPITAL = (
+    r"(?:St|Ln|Dr|Drive|Court|Ct|Way|Place|Pl|Square|Sq|Close|Gardens|Grove|Hill|Row|Walk|Mews|Circle|Cir|Trail|Loop|"
+    r"Quay|Park|Green|View)"
+)
+_FLAT = r"(?:(?i:flat|apt|apartment|unit)\ \w{1,5},?\ )?"
+_UNIT = r"(?:,?\ (?i:apt|apartment|flat|unit|suite|ste|room|floor|fl)\.?\ ?#?[\w\-]{1,6}|,?\ #\w{1,5})"
+_POSTCODE = (
+    r"(?:[A-Z]{1,2}\d[A-Z\d]?\ ?\d[A-Z]{2}|[A-Z]{2}\ \d{5}(?:-\d{4})?|\d{5}(?:-\d{4})?|\d{4}\ ?[A-Z]{2}"
+    r"|[A-Z]\d[A-Z]\ ?\d[A-Z]\d)"
+)
 _TOWN = r"(?:,?\ (?:[A-Z][\w'’.\-]{1,20}\ ?){1,3})"
 _TAIL = rf"{_UNIT}?(?:,{_TOWN}(?:,?\ ?{_POSTCODE})?|,?\ {_POSTCODE}{_TOWN}?)?"
+_NUMBERED = rf"(?<![\w.#\-]){_FLAT}\d{{1,5}}[A-Za-z]?,?\ "
+_CITY = r"(?:,?\ \d{4,5}\ [^\W\d_]{2,25})?"
 _ADDRESSES = tuple(
-    re.compile(pattern, flags)
-    for pattern, flags in (
-        (rf"(?<![\w.#\-])(?:(?i:flat|apt|apartment|unit)\ \w{{1,5}},?\ )?\d{{1,5}}[A-Za-z]?,?\ (?i:{_STREET_WORD}\ ){{1,3}}(?i:{_SURE})\b\.?{_TAIL}", 0),
-        (rf"(?<![\w.#\-])(?:(?i:flat|apt|apartment|unit)\ \w{{1,5}},?\ )?\d{{1,5}}[A-Za-z]?,?\ (?:(?!(?i:hours?|days?)\b)[A-Z][\w'’.\-]{{0,24}}\ ){{1,3}}{_CAPITAL}\b\.?{_TAIL}", 0),
-        (rf"(?i:\b(?:live|lives|living|deliver\w*|ship|send|sent|moved?|address)\b[^\d\n]{{0,30}}?)(?P<value>\d{{1,5}}[A-Za-z]?\ (?i:{_STREET_WORD}\ ){{1,3}}(?i:{_CAPITAL})\b\.?{_TAIL})", 0),
-        (r"\b[^\W\d_]{2,25}(?:straße|strasse|str\.|weg|platz|allee|gasse|straat|laan|gade|gatan)\ \d{1,4}\ ?[a-h]?\b(?:,?\ \d{4,5}\ [^\W\d_]{2,25})?", re.I),
-        (r"(?<!\w)\d{1,4},?\ (?:bis\ |ter\ )?(?:rue|avenue|boulevard|place|chemin|impasse|quai|allée)\ (?:[^\W\d_]{1,20}[\ '’\-]?){1,5}(?:,?\ \d{5}\ [^\W\d_]{2,25})?", re.I),
-        (r"\b(?:calle|avenida|plaza|via|viale|piazza|rua)\ (?:[^\W\d_]{1,20}\ ?){1,4},?\ (?:n[º°o.]{1,2}\ ?)?\d{1,4}\b(?:,?\ \d{5}\ [^\W\d_]{2,25})?", re.I),
-        (r"\b(?:p\.?\ ?o\.?\ box|postfach|pobox)\ ?#?\d{1,8}\b", re.I),
-        (r"(?<![A-Za-z0-9\-])(?:[A-Z]{1,2}\d[A-Z\d]?\ ?\d[A-Z]{2}|[A-Z]\d[A-Z]\ \d[A-Z]\d)(?![A-Za-z0-9\-])", 0),
-        (r"(?<![a-z0-9\-])[a-z]{1,2}\d{1,2}\ \d[a-z]{2}(?![a-z0-9\-])", 0),
+    re.compile(pattern)
+    for pattern in (
+        rf"{_NUMBERED}(?i:{_STREET_WORD}\ ){{1,3}}(?i:{_SURE})\b\.?{_TAIL}",
+        rf"{_NUMBERED}(?:(?!(?i:hours?|days?)\b)[A-Z][\w'’.\-]{{0,24}}\ ){{1,3}}{_CAPITAL}\b\.?{_TAIL}",
+        r"(?i:\b(?:live|lives|living|deliver\w*|ship|send|sent|moved?|address)\b[^\d\n]{0,30}?)"
+        rf"(?P<value>\d{{1,5}}[A-Za-z]?\ (?i:{_STREET_WORD}\ ){{1,3}}(?i:{_CAPITAL})\b\.?{_TAIL})",
+        r"(?i:\baddress)(?:(?i:\ is|\ was|\ to)\s+(?=[A-Z0-9])|:\s+)(?P<value>(?=[^?!]{0,120}\d)(?!\S*@)[^?!@]{5,120}?)"
+        r"(?=[?!]|\.\s+[A-Z]|\.?$|\n\n|,\ (?:please|thanks|can|could|I|but|and)\b)",
+        r"(?i:\b[^\W\d_]{2,25}(?:straße|strasse|str\.|weg|platz|allee|gasse|straat|laan|gade|gatan|katu|vej|vænget|stien)"
+        rf"\ \d{{1,4}}\ ?[a-h]?\b{_CITY})",
+        r"(?i:(?<!\w)\d{1,4},?\ (?:bis\ |ter\ )?(?:rue|avenue|boulevard|place|chemin|impasse|quai|allée)"
+        rf"\ (?:[^\W\d_]{{1,20}}[\ '’\-]?){{1,5}}{_CITY})",
+        r"(?i:\b(?:calle|avenida|plaza|via|viale|piazza|rua)\ (?:[^\W\d_]{1,20}\ ?){1,4},?"
+        rf"\ (?:n[º°o.]{{1,2}}\ ?)?\d{{1,4}}\b{_CITY})",
+        r"(?i:\b(?:p\.?\ ?o\.?\ box|postfach|pobox)\ ?#?\d{1,8}\b)",
+        r"(?<![A-Za-z0-9\-])(?:[A-Z]{1,2}\d[A-Z\d]?\ ?\d[A-Z]{2}|[A-Z]\d[A-Z]\ \d[A-Z]\d)(?![A-Za-z0-9\-])",
+        r"(?<![a-z0-9\-])[a-z]{1,2}\d{1,2}\ \d[a-z]{2}(?![a-z0-9\-])",
     )
-)  # fmt: skip
+)
+"""Street with a number before it, what follows "address is", streets of other countries, post boxes, postal codes."""
+_HAN = r"[\u4e00-\u9fff]"
+_PROVINCE, _ROOM = rf"(?:{_HAN}{{2,7}}?(?:省|自治区))?", r"(?:\d{1,3}单元)?(?:\d{1,5}(?:室|房|户|号))?"
 _CHINESE_ADDRESS = re.compile(
-    r"(?:[\u4e00-\u9fff]{2,7}?(?:省|自治区))?(?:[\u4e00-\u9fff]{2,6}?市)?(?:[\u4e00-\u9fff]{1,6}?(?:区|县|镇|乡))?"
-    r"[\u4e00-\u9fff]{1,10}?(?:路|街|大道|道|巷|胡同|弄|村|里)\ ?\d{1,5}(?:号院|号|弄)(?:[\u4e00-\u9fff]{0,8}?\d{1,4}(?:栋|幢|号楼|楼|座))?"
-    r"(?:\d{1,3}单元)?(?:\d{1,5}(?:室|房|户|号))?"
-    r"|(?:[\u4e00-\u9fff]{2,7}?(?:省|自治区))?[\u4e00-\u9fff]{2,6}?市[\u4e00-\u9fff]{1,6}?(?:区|县)[\u4e00-\u9fff]{2,12}?\d{1,4}(?:栋|幢|号楼|座)(?:\d{1,3}单元)?(?:\d{1,5}(?:室|房|户))?"
+    rf"{_PROVINCE}(?:{_HAN}{{2,6}}?市)?(?:{_HAN}{{1,6}}?(?:区|县|镇|乡))?{_HAN}{{1,10}}?(?:路|街|大道|道|巷|胡同|弄|村|里)"
+    rf"\ ?\d{{1,5}}(?:号院|号|弄)(?:{_HAN}{{0,8}}?\d{{1,4}}(?:栋|幢|号楼|楼|座))?{_ROOM}"
+    rf"|{_PROVINCE}{_HAN}{{2,6}}?市{_HAN}{{1,6}}?(?:区|县){_HAN}{{2,12}}?\d{{1,4}}(?:栋|幢|号楼|座){_ROOM}"
 )
 _BEFORE_ADDRESS = re.compile(r".*(?:寄到|送到|发到|改成|改为|地址是|地址为|住在|寄往|搬到|我在|到|是|为|在)")
 
@@ -145,25 +170,32 @@ def addresses(text: str) -> Iterator[Span]:
         yield match.start() + (before.end() if before and before.end() < len(match.group()) - 3 else 0), match.end()
 
 
-_MONTH = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
+    r"nov(?:ember)?|dec(?:ember)?)\.?"
+)
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
+_CUT = r"\ ?[-/.]\ ?"
 _DATE = (
-    rf"(?:(?:\d{{4}}|\d{{2}})\ ?[-/.]\ ?\d{{1,2}}\ ?[-/.]\ ?\d{{1,2}}|\d{{1,2}}\ ?[-/.]\ ?\d{{1,2}}\ ?[-/.]\ ?(?:\d{{4}}|\d{{2}})"
+    rf"(?:(?:\d{{4}}|\d{{2}}){_CUT}\d{{1,2}}{_CUT}\d{{1,2}}|\d{{1,2}}{_CUT}\d{{1,2}}{_CUT}(?:\d{{4}}|\d{{2}})"
     rf"|{_DAY}(?:st|nd|rd|th)?\ (?:of\ )?{_MONTH},?\ (?:\d{{4}}|'\d{{2}})|{_MONTH}\ {_DAY}(?:st|nd|rd|th)?,?\ \d{{4}}"
     r"|\d{4}年\ ?\d{1,2}月\ ?\d{1,2}[日号]|\d{8}|\d{6})(?!\d)"
 )
 _OLD_YEAR = r"(?:19\d\d|200\d|201[0-2])"
 _BIRTH = re.compile(
     r"(?:\b(?:born|birth\ ?da(?:y|te)|date\ of\ birth|d\.?\ ?o\.?\ ?b\.?|bday|geboren|geburtsdatum)\b\.?[^\d\n]{0,25}?"
-    rf"|(?:生日|出生(?:日期|年月日|于)?|生于)[^\d\n]{{0,6}})(?P<value>(?<!\d){_DATE}|(?<!\w){_MONTH}\ {_DAY}(?:st|nd|rd|th)?|\d{{1,2}}月\d{{1,2}}[日号])",
+    rf"|(?:生日|出生(?:日期|年月日|于)?|生于)[^\d\n]{{0,6}})"
+    rf"(?P<value>(?<!\d){_DATE}|(?<!\w){_MONTH}\ {_DAY}(?:st|nd|rd|th)?|\d{{1,2}}月\d{{1,2}}[日号])",
     re.IGNORECASE,
 )
 _BIRTH_AFTER = re.compile(
     rf"(?P<value>(?<!\d){_DATE})\ ?(?:出生|生的?(?=$|[，,。])|\(?(?:dob|date\ of\ birth))", re.IGNORECASE
 )
 _OLD_DATE = re.compile(
-    rf"(?<![\d\-/.])(?P<value>{_OLD_YEAR}[-/.](?:0?[1-9]|1[0-2])[-/.]{_DAY}|{_DAY}[-/.]{_DAY}[-/.]{_OLD_YEAR}|{_OLD_YEAR}年\d{{1,2}}月\d{{1,2}}[日号]"
-    rf"|{_DAY}(?:st|nd|rd|th)?\ (?:of\ )?{_MONTH},?\ {_OLD_YEAR}|(?<!\w){_MONTH}\ {_DAY}(?:st|nd|rd|th)?,?\ {_OLD_YEAR})(?![\d\-/])",
+    rf"(?<![\d\-/.])(?P<value>{_OLD_YEAR}[-/.](?:0?[1-9]|1[0-2])[-/.]{_DAY}|{_DAY}[-/.]{_DAY}[-/.]{_OLD_YEAR}"
+    rf"|{_OLD_YEAR}年\d{{1,2}}月\d{{1,2}}[日号]"
+    rf"|{_DAY}(?:st|nd|rd|th)?\ (?:of\ )?{_MONTH},?\ {_OLD_YEAR}"
+    rf"|(?<!\w){_MONTH}\ {_DAY}(?:st|nd|rd|th)?,?\ {_OLD_YEAR})(?![\d\-/])",
     re.IGNORECASE,
 )
 

@@ -7,13 +7,14 @@ Rules of this file:
 2. A placeholder takes the whole place of what it stands for, so an annotated slot (an order number) stays a slot:
    `Masked.place` moves offsets.
 3. Only masked text is stored or learned from. Before text is encoded, `natural` puts a made-up value of the same form
-   for each placeholder ("<NUMBER_1>" -> "17919"), so a head learns from the kind of text that it will serve, and
+   for each placeholder ("<NUMBER_1>" -> "40712"), so a head learns from the kind of text that it will serve, and
    nothing is masked while serving (decision 0120, with the measurement).
 """
 
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -215,13 +216,16 @@ _DAYS = ("3 May 1980", "12/04/1979", "1991-08-23", "17 June 1965")
 
 
 def natural(text: str) -> Masked:
-    """The text with a made-up value for each placeholder: always the same one for the same placeholder."""
-    han = bool(_HAN.search(text))
+    """The text with a made-up value for each placeholder: the same for the same text, others in another text.
+
+    One and the same value in every text would be something to learn from.
+    """
+    han, salt = bool(_HAN.search(text)), zlib.crc32(text.encode())
     found, made = list[Finding](), dict[int, str]()
     for match in PLACEHOLDER.finditer(text):
         kind = next(known for known in KINDS if known == match[1])
         found.append(Finding(kind, *match.span()))
-        made[match.start()] = _made_up(kind, int(match[2]), han)
+        made[match.start()] = _made_up(kind, salt % 100_003 + int(match[2]), han)
     return _replaced(text, found, lambda item: made[item.start])
 
 
@@ -229,9 +233,9 @@ def _made_up(kind: Kind, number: int, han: bool) -> str:
     spread = number * 7919
     match kind:
         case "EMAIL":
-            return f"{_NAMES[number % len(_NAMES)].split()[0].lower()}{number}@example.com"
+            return f"{_NAMES[number % len(_NAMES)].split()[0].lower()}{number % 100}@example.com"
         case "PHONE":
-            return f"139{10_000_000 + spread:08d}" if han else f"+1 202 555 {100 + number % 100:04d}"
+            return f"139{10_000_000 + spread % 80_000_000:08d}" if han else f"+1 202 555 {100 + number % 100:04d}"
         case "CARD":
             return f"4000 1234 5678 {1000 + spread % 9000}"
         case "IBAN":
@@ -239,16 +243,16 @@ def _made_up(kind: Kind, number: int, han: bool) -> str:
         case "IP":
             return f"192.0.2.{number % 256}"
         case "URL":
-            return f"https://example.com/{number}"
+            return f"https://example.com/{number % 1000}"
         case "DOB":
             return f"{1950 + spread % 50}年5月{1 + number % 28}日" if han else _DAYS[number % len(_DAYS)]
         case "ADDRESS":
-            return f"人民路{number}号" if han else f"{number} {_STREETS[number % len(_STREETS)]}"
+            return f"人民路{1 + number % 300}号" if han else f"{number} {_STREETS[number % len(_STREETS)]}"
         case "NAME":
             names = _HAN_NAMES if han else _NAMES
             return names[number % len(names)]
         case "SECRET":
-            return f"abc{spread}"
+            return f"abc{spread % 9000}"
         case "NUMBER":
             return str(10_000 + spread % 90_000)
 

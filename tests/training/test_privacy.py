@@ -97,7 +97,7 @@ def test_a_whole_conversation_is_masked_and_its_corrections_teach_the_order_numb
     assert row.text == "this is <NAME_1> speaking, where is order <NUMBER_1>?"
     learned = natural_slots(row)
     values = [token for token, tag in zip(learned.tokens, learned.tags, strict=True) if tag != "O"]
-    assert values == ["17919"] and learned.tags.count("B-order_id") == 1
+    assert len(values[0]) == 5 and values[0].isdecimal() and values[0] != "48213" and learned.tags.count("B-order_id") == 1
 
 
 def test_facts_without_words_are_the_very_same() -> None:
@@ -124,7 +124,7 @@ def test_a_made_up_value_takes_each_placeholders_place(kind: str) -> None:
 def test_rows_without_placeholders_are_the_very_same() -> None:
     row, slots = IntentExample("is 3 < 4?", "chat"), slots_of("is 3 < 4?", (), "chat", "en")
     assert natural_intent(row) is row and natural_slots(slots) is slots
-    assert natural_intent(IntentExample("<NUMBER_1>?", "chat")).text == "17919?"
+    assert len(natural_intent(IntentExample("<NUMBER_1>?", "chat")).text) == len("17919?")
 
 
 def test_another_version_of_the_masker_is_refused() -> None:
