@@ -3,7 +3,7 @@ time.
 
 Questions that say the same are one proposal; its answer is the one most like the others. What speaks of one case only
 (a number, a name, "I have sent you") is marked. Where people answered differently nothing is proposed, and what was
-approved before is retired. A question is held out of every proposal that has several, and the proposal is tested: does
+approved before is retired. A question is held out of every proposal that has several, and the proposal is tried: does
 a search of the knowledge base with the proposals in it find the right one for the held-out question?
 """
 
@@ -63,7 +63,7 @@ class Told:
 class Pair:
     """A proposal. `agreed` is the share of the `told` answers that say the same. `doubts` are for the person to weigh.
 
-    `held_out` is the question that the proposal was tested with, "" if there was only one; `found` says how it went.
+    `held_out` is the question that the proposal was tried with, "" if there was only one; `found` says how it went.
     """
 
     id: str
@@ -159,7 +159,7 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
-def tested(pairs: Sequence[Pair], index: Path, knowledge: Sequence[Path], encoder: Embedder) -> list[Pair]:
+def tried(pairs: Sequence[Pair], index: Path, knowledge: Sequence[Path], encoder: Embedder) -> list[Pair]:
     """The proposals with how their test went; the project's own index is not touched."""
     if not any(pair.held_out for pair in pairs):
         return list(pairs)

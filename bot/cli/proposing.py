@@ -73,7 +73,7 @@ async def _label(at: Opened, one: Discovery, name: str, by: str) -> None:
 
 async def _mine(root: Path, by: str) -> None:
     from bot.app import index_folder
-    from training.mining import mine, outdated, read_rows, tested, told, write_rows
+    from training.mining import mine, outdated, read_rows, told, tried, write_rows
 
     file = root / MINED
     async with opened(root) as at:
@@ -87,7 +87,7 @@ async def _mine(root: Path, by: str) -> None:
             show(f"Retired, people answer otherwise by now: {row['questions'][0]}")
         known = [str(row["id"]) for path in (file, refused, retired) for row in read_rows(path)]
         pairs = mine(found, at.desk.vectors, known)
-        pairs = tested(pairs, index_folder(at.project.settings, root), at.project.knowledge, at.encoder)
+        pairs = tried(pairs, index_folder(at.project.settings, root), at.project.knowledge, at.encoder)
         kept = 0
         for number, pair in enumerate(pairs, start=1):
             _present(number, len(pairs), pair)

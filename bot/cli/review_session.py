@@ -89,9 +89,6 @@ class Session:
             await keep(len(self.done))
 
     async def _undo(self) -> None:
-        if not self.done:
-            self.terminal.show("  there is nothing to undo in this sitting")
-            return
         item, decision = self.done.pop()
         await self.store(decision.model_copy(update={"verdict": "undo", "intent": None}), item)
         self.terminal.show(f"  taken back: {decision.intent or decision.verdict}")
@@ -112,6 +109,8 @@ class Session:
             draft.hidden += self._hide(item)
         elif key == "d":
             return self._made(item, draft, "reject")
+        elif key == "u" and not self.done:
+            self.terminal.show("  there is nothing to undo in this sitting")
         elif key == "u":
             return self._made(item, Draft(), "undo")
         elif key == "a" and not item.accepts:

@@ -15,6 +15,7 @@ from bot.server.routes import Services
 from bot.server.run import make_runner
 from bot.server.settings import ServerSettings
 from connectors.rest import RestChannel
+from connectors.review import ReviewDesk
 from connectors.web import WebChannel
 from tests.connectors.fakes_gateway import MemoryGateway
 
@@ -40,14 +41,14 @@ async def understand(text: str) -> Understanding:
 
 
 @asynccontextmanager
-async def serving(ready: bool = True, **settings: object) -> AsyncIterator[Served]:
+async def serving(ready: bool = True, review: ReviewDesk | None = None, **settings: object) -> AsyncIterator[Served]:
     chosen = ServerSettings.model_validate({"port": 0, **settings})
     gateway = MemoryGateway()
 
     async def check() -> bool:
         return ready
 
-    services = Services(gateway, {"store": check, "bundle": _yes}, understand, lambda: {"bundle": "b1"})
+    services = Services(gateway, {"store": check, "bundle": _yes}, understand, lambda: {"bundle": "b1"}, review=review)
     page = WebChannel(chosen.limits)
     app = build_app(services, chosen, (RestChannel(chosen.limits), page))
     runner = make_runner(app)

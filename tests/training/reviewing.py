@@ -28,8 +28,8 @@ def vectors(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     for row, text in zip(found, texts, strict=True):
         for word in text.casefold().replace("?", "").split():
             row[zlib.crc32(word.encode()) % 256] += 1
-    lengths: npt.NDArray[np.float32] = np.linalg.norm(found, axis=1, keepdims=True)
-    return found / np.maximum(lengths, 1e-6)
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    return np.asarray(found / np.maximum(lengths, 1e-6), np.float32)
 
 
 def read(texts: Sequence[str]) -> list[Understanding]:

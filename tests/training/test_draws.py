@@ -59,7 +59,8 @@ def test_the_audit_is_a_uniform_sample_of_all_turns_judged_ones_too(drawn: list[
 
 
 def test_shares_are_kept_and_those_of_absent_strategies_go_to_margin() -> None:
-    given = {reason: found for reason, found in weights().items() if reason in ("margin", "diverse")}
+    given = weights()
+    del given["implicit"]
     given["disagreement"] = np.zeros(TURNS)
     counts = Counter(
         item.reason for seed in range(200) for item in draw(given, ORDER, OPEN, 6, seed) if OPEN[item.index]

@@ -126,7 +126,7 @@ async def test_agreement_names_what_is_disputed(tmp_path: Path) -> None:
 async def test_anchoring_compares_orders(tmp_path: Path) -> None:
     store = await asked(tmp_path, "one", "two", "three")
     for n, (intent, shuffled) in enumerate([("track", False), ("refund", True), ("track", True)]):
-        shown = {"best": "track", "shuffled": shuffled}
+        shown: dict[str, Any] = {"best": "track", "shuffled": shuffled}
         await note(store, f"c{n}", said(decision(intent=intent), **shown))
     found = anchoring(judged(store.log))
     assert (found.ranked, found.shuffled) == ((1, 1), (1, 2))
