@@ -18,7 +18,7 @@ import structlog
 
 from bot.bundles import BundleStore
 from bot.core import events as ev
-from bot.core.errors import BotError
+from bot.core.errors import BotError, IntegrityError
 from bot.core.protocols import Ranked, Situation, Understanding, Utterance
 from bot.harm import SIGNS, WEIGHTS, Tally
 from bot.manager import Manager
@@ -240,8 +240,12 @@ class Canary:
                 self._choose(trial)
                 _log.info("the canary goes on", candidate=further.candidate, share=further.share, reason=reason)
             return
-        said = f"canary: {further.told()}"
-        self._bundles.promote(further.candidate, "canary", verdict=said, replacing=further.baseline)
+        try:
+            said = f"evidence of harm {further.harm:.2g}"
+            self._bundles.promote(further.candidate, "canary", verdict=said, replacing=further.baseline)
+        except IntegrityError as error:
+            self._end(trial.rollout, "rolled_back", f"hard errors: the bundle was damaged meanwhile: {error}")
+            return
         ended = over(further, "promoted", reason, now)
         self.latest = trial.rollout = self._written(trial.rollout, lambda _: ended)
         self._choose(trial)

@@ -7,19 +7,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bot.bundles import BundleStore
 from bot.canary import Canary, Candidate
+from bot.cli.learning import _with_canary
 from bot.core import events as ev
-from bot.core.errors import IntegrityError, SkillError
+from bot.core.errors import Conflict, IntegrityError, SkillError
 from bot.core.protocols import Understanding, Utterance
 from bot.manager import Manager
 from bot.manifest import Draft
-from bot.rollout import Plan, Rollout, RolloutFile
-from tests.fakes import Clock, MemoryStore, Reader, eventually, models, program, tell
+from bot.rollout import Plan, Rollout, RolloutFile, over
+from tests.fakes import Clock, MemoryStore, Reader, Shelf, eventually, models, program, tell
 
 FAST = Plan(shares=(0.1, 0.5), conversations=(10,), minutes=0, shadow=0.0)
 
@@ -223,3 +225,53 @@ def test_the_state_is_json_that_tells_the_share(good: World) -> None:
     good.begin()
     found = json.loads((good.bundles.root / "ROLLOUT").read_text())
     assert (found["candidate"], found["stages"][0]["share"], found["state"]) == (good.new, 0.1, "running")
+
+
+async def test_one_that_was_damaged_on_disk_is_not_promoted(good: World) -> None:
+    good.begin()
+    async with good.serving() as (manager, canary):
+        (good.bundles.root / good.new / "word").write_text("spoilt")
+        await good.talk(manager, canary, range(400))
+        assert manager.select is None
+    assert (good.state.state, good.bundles.current()) == ("rolled_back", good.old)
+
+
+async def test_a_bot_that_died_right_after_the_promotion_notes_it_at_its_start(good: World) -> None:
+    good.begin()
+    good.bundles.promote(good.new, "canary")
+    manager = Manager(good.log, models(bundle=good.new))
+    await Canary(manager, good.log, good.bundles, good.load, good.clock).look()
+    assert good.state.state == "promoted" and manager.select is None and good.loads == 0
+
+
+async def test_new_knowledge_reaches_both_arms(good: World) -> None:
+    good.begin()
+    async with good.serving() as (manager, canary):
+        manager.models = models(Reader(good.old), bundle=good.old, retrieve=Shelf())
+        await canary.look()
+        assert manager.select is not None
+        arms = {manager.select(f"c{n}").bundle: manager.select(f"c{n}") for n in range(100)}
+    assert set(arms) == {good.old, good.new}
+    assert all(each.retrieve is manager.models.retrieve for each in arms.values())
+
+
+def made(bundle: str) -> Any:
+    """What a round of learning gives, as far as it is looked at."""
+    return SimpleNamespace(
+        result=SimpleNamespace(verdict=SimpleNamespace(promote=True), bundle=SimpleNamespace(id=bundle))
+    )
+
+
+def test_learning_ships_its_candidates_as_canaries_and_none_twice(tmp_path: Path) -> None:
+    world = World(tmp_path / ".bot", Reader())
+    once = _with_canary(tmp_path, lambda: made(world.new))
+    once()
+    assert (world.state.candidate, world.bundles.current()) == (world.new, world.old)
+    with pytest.raises(Conflict, match="under way"):
+        once()
+    world.file.update(world.state.salt, lambda it: over(it, "rolled_back", "harm", 1.0))
+    once()
+    assert world.state.state == "rolled_back"
+    third = world._bundle("third")
+    _with_canary(tmp_path, lambda: made(third))()
+    assert (world.state.candidate, world.state.state) == (third, "running")
