@@ -174,7 +174,7 @@ def _changes(turns: Iterable[Turn]) -> tuple[Change, ...]:
     )
 
 
-def verdict(result: TrainResult, dry_run: bool) -> tuple[Outcome, str, tuple[str, ...]]:
+def verdict(result: TrainResult, dry_run: bool, trial: bool) -> tuple[Outcome, str, tuple[str, ...]]:
     """How it ended, in a sentence a support lead understands, and why."""
     found, said = result.verdict, _said(_figures(result.verdict))
     against = against_of(found)
@@ -183,6 +183,8 @@ def verdict(result: TrainResult, dry_run: bool) -> tuple[Outcome, str, tuple[str
     if dry_run:
         may = "It could be put to use" if found.promote else "The gate would not let it be used"
         return "tried", f"Only tried: {may.lower()}. {said}", against
+    if trial and found.promote:
+        return "on trial", f"A better bot is tried on a part of the conversations. {said}", ()
     return "kept back", f"The bot stays as it is: the new one has not proved itself. {said}", against
 
 

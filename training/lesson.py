@@ -17,8 +17,9 @@ from pydantic import ValidationError
 from bot.core.errors import IntegrityError
 from bot.core.messages import Value
 
-Outcome = Literal["promoted", "kept back", "tried", "nothing new", "nothing to learn", "failed"]
-"""`tried`: a dry run. `kept back`: the gate said no, the bundle in use stays. `failed`: it broke; `reasons` say how."""
+Outcome = Literal["promoted", "on trial", "kept back", "tried", "nothing new", "nothing to learn", "failed"]
+"""`on trial`: a part of the conversations gets it. `tried`: a dry run. `kept back`: the gate said no, the bundle in use
+stays. `failed`: it broke; `reasons` say how."""
 VERDICT, TEXT, PAGE = "verdict.json", "verdict.md", "page.html"
 
 

@@ -16,6 +16,7 @@ from training.lesson import Figure, Lesson
 
 _TITLES = {
     "promoted": "A better bot is in use",
+    "on trial": "A better bot is tried on a part of the conversations",
     "kept back": "The bot stays as it is",
     "tried": "Only tried",
     "nothing new": "Nothing new to learn",
@@ -50,7 +51,7 @@ def render(lesson: Lesson, folder: Path) -> str:
         lesson=lesson,
         title=_TITLES[lesson.outcome],
         headline=lesson.headline.removeprefix(f"{_TITLES[lesson.outcome]}. "),
-        tone={"promoted": "yes", "kept back": "no", "failed": "no"}.get(lesson.outcome, "still"),
+        tone={"promoted": "yes", "on trial": "yes", "kept back": "no", "failed": "no"}.get(lesson.outcome, "still"),
         steps=list(_steps(lesson)),
         months=lesson.heard.months,
         most=max([month.total for month in lesson.heard.months], default=1),

@@ -28,7 +28,7 @@ from training.gate.evidence import Play, Tests
 from training.gate.verdict import Policy
 from training.gather import Sources, read_log
 from training.harvest import Ground, Harvest, harvest
-from training.labels import RuleBook
+from training.labels import RULES_FILE, RuleBook
 from training.lesson import Lesson, Stage, lessons, stamp, write
 from training.privacy import VERSION
 from training.progress import Progress, part, silent
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from bot.project import Project
     from training.clusters import Vectors
 
-LESSONS, RUNS, SNAPSHOTS, RULES, REPORTS = "learn", "runs", "snapshots", "learn/rules.json", "reports"
+LESSONS, RUNS, SNAPSHOTS, REPORTS = "learn", "runs", "snapshots", "reports"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ class LearnRequest:
 
     `state` is the project's folder for log, models and the rest; `log` the log's file, `models` the bundles' folder.
     `logs` are files of logged conversations that are imported first, if they are not in the log yet. With `dry_run` the
-    candidate is made and judged, and not put to use. `vectors` gives unit vectors of texts, for near-duplicates.
+    candidate is made and judged, and not put to use; with `trial` somebody else tries it on a part of the conversations
+    if it has proved itself. `vectors` gives unit vectors of texts, for near-duplicates.
     """
 
     project: Project
@@ -61,6 +62,7 @@ class LearnRequest:
     models: Path
     logs: tuple[Path, ...] = ()
     dry_run: bool = False
+    trial: bool = False
     fit: FitOptions = field(default_factory=FitOptions)
     split: SplitOptions = field(default_factory=SplitOptions)
     policy: Policy = field(default_factory=Policy)
@@ -140,7 +142,7 @@ class _Round:
         name = f"{datetime.fromtimestamp(at, UTC):%Y%m%d-%H%M%S}"
         self.folder = request.state / LESSONS / name
         self.lesson = Lesson(at=stamp(at), outcome="failed", headline="", name=request.project.settings.name)
-        self.last = self._last()
+        self.last, self.last_id = self._last(), self.store.pointer()
 
     def run(self) -> None:
         """Read top to bottom."""
@@ -150,7 +152,7 @@ class _Round:
             history = read_log(request.log) if request.log.exists() else []
             said(f"{len({item.conversation for item in history})} in the log, {imported} new")
         with self._stage("labels", 0.05) as said:
-            book = RuleBook.load(request.state / RULES)
+            book = RuleBook.load(request.state / RULES_FILE)
             found = harvest(history, self._ground(book))
             self.add(findings.heard(history, found, imported), **findings.labelled(found))
             said(f"{len(found.logged)} labels, {sum(row.human for row in found.logged)} of them by people")
@@ -162,12 +164,12 @@ class _Round:
             said(f"{len(snapshot.rows)} rows, {snapshot.id[:12]}")
         if self.last is not None and self.last.inputs == self.lesson.inputs:
             return self._nothing_new(self.last, snapshot)
-        found.signals.book.save(request.state / RULES)
+        found.signals.book.save(request.state / RULES_FILE)
         with self._stage("candidate", 0.25) as said:
             result = self.result = train_project(self._training(snapshot), self.workshop, self._part(0.25, 0.98))
             said(f"trained and judged, bundle {result.bundle.id}")
         self.add(**findings.judged(result, self.plays, self.folder))
-        self.ends(*findings.verdict(result, request.dry_run))
+        self.ends(*findings.verdict(result, request.dry_run, self._on_trial))
 
     def add(self, *parts: Mapping[str, object], **more: object) -> None:
         """Fields of the lesson that are known now."""
@@ -196,17 +198,22 @@ class _Round:
     def _part(self, low: float, high: float) -> Progress:
         return part(self.progress, low, high)
 
+    @property
+    def _on_trial(self) -> bool:
+        """Whether the candidate is tried first; the very first bundle has nothing to be tried against."""
+        return self.request.trial and self.last_id is not None
+
     def _last(self) -> Lesson | None:
         """The last round that came to a verdict, unless another bundle was put to use since.
 
         One that was taken back is not made again of the same conversations.
         """
         done = [lesson for _, lesson in lessons(self.request.state / LESSONS) if lesson.outcome in _DONE]
-        moves = self.store.history()
-        other = bool(moves) and moves[-1].action == "promote" and bool(done) and moves[-1].id != done[-1].bundle
-        if not done or (done[-1].outcome == "promoted" and other):
+        if not done:
             return None
-        return done[-1]
+        last, moves = done[-1], self.store.history()
+        since = bool(moves) and moves[-1].action == "promote" and moves[-1].at >= last.at
+        return None if since and moves[-1].id != last.bundle else last
 
     def _ground(self, book: RuleBook) -> Ground:
         taught, not_before = self._known_to_current()
@@ -275,7 +282,7 @@ class _Round:
             sources=Sources(request.project, request.log, snapshot=snapshot),
             fit=request.fit,
             split=request.split,
-            promote=not request.dry_run,
+            promote=not (request.dry_run or self._on_trial),
             by=request.by or "bot learn",
             policy=request.policy,
             play=self._play if request.play is not None else None,
@@ -293,7 +300,7 @@ class _Round:
     def _nothing_new(self, last: Lesson, snapshot: Snapshot) -> None:
         more = snapshot.dataset.position - last.position
         said = f"{more} new facts in the log label nothing new" if more else "the log has not grown"
-        was = "put to use" if last.outcome == "promoted" else "kept back"
+        was = _WAS[last.outcome]
         if last.outcome == "promoted" and self.store.pointer() != last.bundle:
             was = "put to use and taken back since"
         self.add(since=last.at, bundle=last.bundle)
@@ -309,7 +316,8 @@ class _Round:
 
 _OF_LOG = ("reviewed turns", "signals")
 """What a manifest calls rows of the log that are of no snapshot."""
-_DONE = ("promoted", "kept back")
+_WAS = {"promoted": "put to use", "on trial": "tried on a part of the conversations", "kept back": "kept back"}
+_DONE = tuple(_WAS)
 
 
 def _import(request: LearnRequest) -> int:

@@ -48,7 +48,7 @@ def learn(
     Exit code 1 when the candidate was kept back. Verdict and page are in .bot/learn/ of the project.
     """
     root = project_folder(directory)
-    once = _round(root, logs, waive or [], dry_run or canary, seed, json)
+    once = _round(root, logs, waive or [], (dry_run, canary), seed, json)
     if canary and not dry_run:
         once = _with_canary(root, once)
     if not every:
@@ -59,9 +59,9 @@ def learn(
 
 
 def _round(
-    root: Path, logs: list[Path] | None, waive: list[str], dry_run: bool, seed: int, json: bool
+    root: Path, logs: list[Path] | None, waive: list[str], only: tuple[bool, bool], seed: int, json: bool
 ) -> Callable[[], Learned]:
-    """One round. The project is read anew each time; the encoder stays loaded."""
+    """One round. The project is read anew each time; the encoder stays loaded. `only`: a dry run, a canary."""
     loaded: list[Encoder] = []
 
     def once() -> Learned:
@@ -73,7 +73,7 @@ def _round(
         project = load_project(root)
         if not loaded:
             loaded.append(load_encoder(project.settings, root))
-        request = _request(root, logs, waive, dry_run, seed, loaded[0])
+        request = _request(root, logs, waive, only, seed, loaded[0])
         with progress(json) as advance:
             return run(request, StandardWorkshop(loaded[0]), lambda share, what: advance("learning", share))
 
@@ -81,7 +81,7 @@ def _round(
 
 
 def _request(
-    root: Path, logs: list[Path] | None, waive: list[str], dry_run: bool, seed: int, encoder: Encoder
+    root: Path, logs: list[Path] | None, waive: list[str], only: tuple[bool, bool], seed: int, encoder: Encoder
 ) -> LearnRequest:
     from bot.app import model_store
     from bot.cli.proving import player, policy
@@ -97,7 +97,8 @@ def _request(
         log=settings.log_file(root),
         models=model_store(settings, root).root,
         logs=tuple(logs) if logs is not None else tuple(sorted((root / "logs").glob("*.jsonl"))),
-        dry_run=dry_run,
+        dry_run=only[0],
+        trial=only[1],
         fit=FitOptions(seed=seed),
         policy=policy(project, settings, waive, patch=False, improve=False),
         play=player(project, encoder),
@@ -166,7 +167,7 @@ def _show(learned: Learned, json: bool) -> None:
         console.print(f"{stage.name:<14} {stage.said}", style="dim", markup=False, end="")
         console.print(f"  {stage.seconds:.1f} s", style="dim")
     _figures(lesson)
-    good = lesson.outcome in ("promoted", "nothing new")
+    good = lesson.outcome in ("promoted", "on trial", "nothing new")
     console.print(lesson.headline, style="green" if good else "yellow", markup=False)
     for reason in lesson.reasons:
         console.print(f"  {reason}", markup=False)

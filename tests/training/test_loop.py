@@ -122,6 +122,15 @@ def test_a_dry_run_changes_nothing_and_is_not_remembered(shop: LearnRequest) -> 
     assert run(replace(asked, dry_run=False)).lesson.outcome == "promoted"
 
 
+def test_a_trial_leaves_the_bundle_in_use_and_is_remembered(shop: LearnRequest) -> None:
+    run(replace(shop, logs=(logs(shop, "fetch", "buy", 3, "first"),), trial=True))
+    first = BundleStore(shop.models).current()
+    found = run(replace(shop, logs=(logs(shop),), trial=True)).lesson
+    assert (found.outcome, found.replaced) == ("on trial", first)
+    assert BundleStore(shop.models).current() == first
+    assert run(replace(shop, trial=True)).lesson.outcome == "nothing new"
+
+
 def test_a_worse_candidate_is_kept_back_with_reasons(shop: LearnRequest) -> None:
     run(replace(shop, logs=(logs(shop),)))
     current = BundleStore(shop.models).current()
