@@ -24,10 +24,10 @@ def tell(why: Why, console: Console) -> None:
     """Print the chain."""
     at = datetime.fromtimestamp(why.at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     console.print(f"Conversation {why.conversation}, turn {why.turn}, {at}", style="dim", markup=False)
-    console.print(Text(why.headline, style="bold"))
+    console.print(Text(why.headline, style="bold"), soft_wrap=False)
     for number, (title, body) in enumerate(_sections(why), 1):
         console.print()
-        console.print(Text(f"{number:>2} {title}", style="bold cyan"))
+        console.print(Text(f"{number:>2} {title}", style="bold cyan"), soft_wrap=False)
         for item in body:
             console.print(Padding(item, (0, 0, 0, 3)), soft_wrap=False)
 
@@ -208,7 +208,7 @@ def _flips(why: Why) -> Section:
             drawn.add_row(Text(flip.change), _consequence(flip))
         body.append(drawn)
     body += [Text(f"No difference: {'; '.join(same)}", style="dim")] if same else []
-    return "What would have changed it (each was tried on the rules of today)", body
+    return "What would have changed it (each was tried)", body
 
 
 def _consequence(flip: Flip) -> Text:

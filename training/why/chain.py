@@ -78,7 +78,8 @@ class Turn:
     @property
     def imported(self) -> bool:
         """Whether another system answered."""
-        return not any(isinstance(event, ev.Predicted) for event in self.facts) and not self.received.live
+        ours = any(isinstance(event, ev.Predicted | ev.Failed) for event in self.facts)
+        return not ours and not self.received.live
 
 
 def turns_of(history: Sequence[ev.Recorded]) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from bot.core import events as ev
 from bot.core import steps as st
 from bot.core.conversation import Conversation, evolve
-from bot.core.dialogue import situation
+from bot.core.dialogue import choose, situation
 from bot.core.errors import IllegalHistory
 from bot.core.policy import decide
 from bot.core.program import Program
@@ -90,7 +90,8 @@ def scene(turn: Turn, program: Program, outside: Outside = NOBODY) -> Scene | No
     ranked = [
         (situation(state, program), event)
         for state, event in before
-        if isinstance(event, ev.Predicted) and (event.policy == "RankingPolicy" or _asked_ranking(event))
+        if isinstance(event, ev.Predicted) and event.policy in ("RankingPolicy", "Fallback")
+        if isinstance(choose(state, program), st.Rank)
     ]
     return Scene(
         start=start,
@@ -102,10 +103,6 @@ def scene(turn: Turn, program: Program, outside: Outside = NOBODY) -> Scene | No
         logged=tuple(_told(turn.facts)),
         outside=outside,
     )
-
-
-def _asked_ranking(event: ev.Predicted) -> bool:
-    return event.policy == "Fallback" and event.reason != ""
 
 
 def _brought(turn: Turn) -> dict[str, tuple[tuple[ev.Event, ...], ...]]:
