@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 from bot.cli.main import main
+from bot.core.events import Corrected
+from training.gather import read_log
 
 pytestmark = pytest.mark.slow
 
@@ -35,10 +37,10 @@ class Ran:
         return json.loads(self.out)
 
 
-def bot(*arguments: object) -> Ran:
-    """Run the command line in a process of its own, as a user does."""
+def bot(*arguments: object, typed: str = "") -> Ran:
+    """Run the command line in a process of its own, as a user does; `typed` are the lines it reads."""
     command = [sys.executable, "-c", "from bot.cli.main import main; main()", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, input=typed)
     return Ran(done.returncode, done.stdout, " ".join(done.stderr.split()))
 
 
@@ -147,6 +149,27 @@ def test_logs_are_imported_once_then_read_exported_and_erased(project: Path, tmp
     assert bot("erase", "c1", "-p", project, "--yes").code == 0
     state = project / ".bot"
     assert not any(b"canary words" in path.read_bytes() for path in state.glob("log.db*"))
+
+
+def test_logged_turns_are_reviewed_by_keys_and_become_labels(project: Path, tmp_path: Path) -> None:
+    texts = ("when do you open", "I want a newsletter", "do you wrap gifts")
+    rows = [
+        {"id": f"c{n}", "channel": "web", "outcome": "resolved",
+         "turns": [{"speaker": "user", "text": text, "intent": "greet"}, {"speaker": "bot", "text": "Hello!"}]}
+        for n, text in enumerate(texts)
+    ]  # fmt: skip
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    bot("import", tmp_path / "log.jsonl", "-p", project)
+    done = bot("review", project, "--by", "ann", "--json", typed="a\nu\nd\nr\nnewsletter\nn\ngift wrap\n")
+    assert done.code == 0, done.err
+    counts = json.loads(done.out.splitlines()[-1])
+    assert (counts["judged"], counts["relabelled"], counts["not_usable"], counts["left"]) == (3, 2, 1, 0)
+    assert "gift_wrap" in (project / "data" / "nlu_discovered.yml").read_text()
+    facts = [recorded.event for recorded in read_log(project / ".bot" / "log.db")]
+    said = [fact for fact in facts if isinstance(fact, Corrected) and fact.usable]
+    assert sorted(str(fact.intent) for fact in said) == ["None", "gift_wrap", "greet", "newsletter"]
+    assert {fact.by for fact in said} == {"ann"}
+    assert "3 turns judged" in bot("review", project, "--report").out
 
 
 def test_doctor_finds_nothing_then_names_the_spoilt_file(project: Path) -> None:
