@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import urllib.request
@@ -10,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from bot.app import open_bot
 from bot.bundles import BundleStore
 from bot.manifest import Draft
+from tests.fakes import tell
 from tests.test_cli import Server, bot
 
 pytestmark = pytest.mark.slow
@@ -80,4 +83,19 @@ def test_a_spoilt_candidate_is_taken_back_though_the_server_was_killed_in_betwee
     assert "the canary was rolled back" in log
     listed = bot("models", "list", "-p", root)
     assert f"{candidate} was rolled back" in listed.out and "harm" in listed.out
-    assert bot("models", "list", "-p", root, "--json").json["canary"]["baseline"] != candidate
+
+
+async def past(root: Path) -> None:
+    async with open_bot(root) as served:
+        for words in ("hello", "bye", "I want to talk to a human"):
+            await tell(served.manager, words, conversation="past")
+
+
+def test_a_spoilt_bundle_changes_past_turns_and_the_weeks_are_reported(root: Path) -> None:
+    asyncio.run(past(root))
+    ran = bot("replay", "--with", spoilt(root), "-p", root, "--json")
+    mine = [item for item in ran.json["changed"] if item["conversation"] == "past"]
+    assert [item["intents"][1] for item in mine] == ["oos"] * 3 and mine[0]["kinds"][0] == "route"
+    watched = bot("monitor", root, "--json")
+    assert watched.code == 0 and watched.json["weeks"][0]["messages"] >= 3
+    assert "| week of |" in Path(watched.json["report"]).read_text()

@@ -10,10 +10,10 @@ import typer
 
 from bot.cli.output import as_json, console, project_folder, table
 from bot.core.errors import InputError, NotFound
-from bot.rollout import Plan, Rollout, RolloutFile
 
 if TYPE_CHECKING:
     from bot.bundles import BundleStore, Listed
+    from bot.rollout import Rollout
 
 Project = Annotated[Path, typer.Option("--project", "-p", help="The project folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
@@ -32,6 +32,8 @@ def _bundles(project: Path) -> BundleStore:
 @models.command("list")
 def list_models(project: Project = HERE, json: Json = False) -> None:
     """All bundles, the newest first."""
+    from bot.rollout import RolloutFile
+
     bundles = _bundles(project)
     listed, canary = bundles.list(), RolloutFile(bundles).read()
     if json:
@@ -86,12 +88,14 @@ def promote_model(
     project: Project = HERE,
 ) -> None:
     """Make a bundle the one in use; a running bot swaps to it between turns."""
+    from bot.rollout import Plan, RolloutFile
+
     bundles = _bundles(project)
     if not canary:
-        running = RolloutFile(bundles).withdraw(f"{bundle} was promoted by hand", time.time())
-        if running is not None:
-            console.print(f"the canary of {running.candidate} was withdrawn", markup=False)
         console.print(f"in use: {bundles.promote(bundle, reason).id}")
+        ended = RolloutFile(bundles).withdraw(f"{bundle} was promoted by hand", time.time())
+        if ended is not None:
+            console.print(f"the canary of {ended.candidate} is over", markup=False)
         return
     plan = Plan(
         shares=tuple(share / 100 for share in _numbers("--shares", shares)),
@@ -121,6 +125,8 @@ def rollback_model(
     reason: Annotated[str, typer.Option(help="Why; kept in the history.")] = "by hand", project: Project = HERE
 ) -> None:
     """Take a running canary back; without one, go back to the bundle that was in use before."""
+    from bot.rollout import RolloutFile
+
     bundles = _bundles(project)
     ended = RolloutFile(bundles).withdraw(reason, time.time())
     if ended is not None:
