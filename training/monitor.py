@@ -113,7 +113,7 @@ def _week(begins: datetime, now: Sequence[LoggedTurn], before: Sequence[LoggedTu
         retrain = True
         findings.append(f"accuracy fell from {_told(past)} to {_told(accuracy)}, on turns drawn at random: train again")
     if min(len(now), len(before)) < LEAST:
-        few = f"fewer than {LEAST} messages, or before it: not judged"
+        few = f"not judged: {len(now)} messages, {len(before)} in the weeks before; {LEAST} of each are needed"
         return week.model_copy(update={"findings": (*findings, few), "retrain": retrain})
     drift = _drift(now, before, embed, seed)
     earlier = _share([not turn.intent for turn in before])
