@@ -23,10 +23,11 @@ from bot.core.protocols import Understanding, Utterance
 from bot.project import Project
 from skills.encoder import Encoder
 from skills.understanding import Understander
-from training.consent import Permission
+from training.consent import Permission, masker_of
 from training.data import reviewed
 from training.examples import OOS
 from training.labels import RuleBook
+from training.privacy import natural
 from training.redaction import redacted
 from training.review import Desk, Read, Vectors
 
@@ -84,6 +85,12 @@ def readable(log: Sequence[Recorded], settings: Settings) -> list[Recorded]:
         talks.setdefault(recorded.conversation, []).append(recorded)
     allowed = {name for name, talk in talks.items() if permission.permitted(talk)}
     return redacted([recorded for recorded in log if recorded.conversation in allowed])
+
+
+def anonymous(texts: Sequence[str], settings: Settings) -> list[str]:
+    """Texts as they may stand in a project's files: made-up values for what tells who somebody is."""
+    masker = masker_of(settings)
+    return list(dict.fromkeys(natural(masker.mask(text).text).text for text in texts))
 
 
 def vectors_of(encoder: Encoder) -> Vectors:

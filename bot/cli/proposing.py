@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bot.cli.output import console
 from bot.cli.review_session import new_name
-from bot.cli.reviewing import Opened, opened, read_key, read_line, show
+from bot.cli.reviewing import Opened, keep_intents, opened, read_key, read_line, show
 
 if TYPE_CHECKING:
     from training.discovery import Discovery
@@ -26,7 +26,6 @@ def propose(root: Path, by: str, *, discover: bool) -> None:
 
 
 async def _discover(root: Path, by: str) -> None:
-    from bot.teaching.files import keep_examples
     from training.discovery import discover
 
     async with opened(root) as at:
@@ -42,7 +41,7 @@ async def _discover(root: Path, by: str) -> None:
             if name:
                 await _label(at, one, name, by)
                 if name not in at.desk.labels:
-                    written = keep_examples(root / "data", {name: list(one.texts)}, "nlu_discovered")
+                    written = keep_intents(root, {name: one.texts}, at.project.settings)
                     show(f"  Written: {written}")
     console.print(f"\n{len(found)} clusters found." + (" Give new intents an answer or a flow." if found else ""))
     console.print("Next: bot learn" if found else "Nothing that people say often is missing.")

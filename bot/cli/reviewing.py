@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import getpass
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,7 @@ from bot.core.errors import NotFound
 
 if TYPE_CHECKING:
     from bot.cli.review_session import Session
+    from bot.config import Settings
     from bot.core.events import Recorded
     from bot.project import Project
     from bot.store import SqlStore
@@ -80,11 +81,12 @@ async def opened(root: Path) -> AsyncIterator[Opened]:
     from bot.project import load_project
     from bot.store import SqlStore
     from training.judgements import whole_log
+    from training.labels import RULES_FILE
     from training.review_desk import Workplace, readable
 
     project = load_project(root)
     encoder = load_encoder(project.settings, root)
-    rules = project.settings.state_folder(root) / "learn" / "rules.json"
+    rules = project.settings.state_folder(root) / RULES_FILE
     place = Workplace(project, model_store(project.settings, root), rules, encoder)
     async with SqlStore(log_file(project)) as store:
         history = readable(await whole_log(store), project.settings)
@@ -103,7 +105,7 @@ async def _review(root: Path, by: str, budget: int, json: bool) -> None:
         terminal = Terminal(show, read_key, read_line)
         session = Session(terminal, at.desk.labels, at.desk.outside, asker, _storing(at.store, by))
         await session.run(batch, _keeping(at.store, batch, by))
-        _close(root, session, batch, json)
+        _close(root, session, batch, at.project.settings, json)
 
 
 def log_file(project: Project) -> Path:
@@ -137,13 +139,11 @@ def _keeping(store: SqlStore, batch: Batch, by: str) -> Any:
     return keep
 
 
-def _close(root: Path, session: Session, batch: Batch, json: bool) -> None:
+def _close(root: Path, session: Session, batch: Batch, settings: Settings, json: bool) -> None:
     """What was done, and what comes next."""
     counts, written = session.summary(), None
     if found := session.created():
-        from bot.teaching.files import keep_examples
-
-        written = keep_examples(root / "data", found, "nlu_discovered")
+        written = keep_intents(root, found, settings)
     left = batch.open - counts["judged"]
     if json:
         as_json({**counts, "left": left, "batch": batch.id, "written": written})
@@ -155,6 +155,15 @@ def _close(root: Path, session: Session, batch: Batch, json: bool) -> None:
     if written:
         console.print(f"New intents are in {written}: give each an answer or a flow, and more examples.", markup=False)
     console.print("Next: bot learn" if counts["judged"] else "Next: bot chat, or come back when the log has grown.")
+
+
+def keep_intents(root: Path, found: Mapping[str, Sequence[str]], settings: Settings) -> Path:
+    """Write new intents with their first examples into the project; the file they are in."""
+    from bot.teaching.files import keep_examples
+    from training.review_desk import anonymous
+
+    plain = {name: anonymous(texts, settings) for name, texts in found.items()}
+    return keep_examples(root / "data", plain, "nlu_discovered")
 
 
 def _report(root: Path, json: bool) -> None:

@@ -6,12 +6,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from bot.config import Settings
 from bot.core.defaults import OUT_OF_SCOPE
-from bot.core.events import Corrected, Recorded
+from bot.core.events import Consented, Corrected, Recorded
 from bot.core.protocols import Understanding
 from tests.training.reviewing import agent, asked, bot, desk, logged, read, user
 from training.judgements import Decision, fact, note
 from training.review import Batch, queue, uncertainty
+from training.review_desk import anonymous, readable
 from training.review_items import Item
 
 SURE = [f"where is parcel number {word}" for word in ("one", "two", "three", "four", "five", "six", "seven", "eight")]
@@ -152,3 +154,14 @@ async def test_the_same_log_gives_the_same_batch_and_an_empty_one_none(tmp_path:
     store = await asked(tmp_path, *SURE)
     assert queue(store.log, desk(), "me", 3) == queue(store.log, desk(), "me", 3)
     assert queue([], desk(), "me", 3).items == ()
+
+
+def test_what_is_written_into_the_project_names_nobody() -> None:
+    (first, plain) = anonymous(["mail me at zacharias@shop.example", "wrap it", "wrap it"], Settings())
+    assert "zacharias" not in first and "@example.com" in first and plain == "wrap it"
+
+
+async def test_people_who_refused_are_not_asked_about(tmp_path: Path) -> None:
+    store = await asked(tmp_path, "parcel one", "parcel two")
+    await note(store, "c0", Consented(train=False))
+    assert {recorded.conversation for recorded in readable(store.log, Settings())} == {"c1"}
