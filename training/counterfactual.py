@@ -3,8 +3,9 @@
 Each turn of the log that a model understood is looked at in the state in which it came: what was understood is replaced
 by what the candidate understands, and `decide` is asked. Nothing outside is called: passages and what custom actions
 brought are those of the log (`training.why.rehearsal`); where the log does not know them, the turn's steps end with
-what would have been asked. Later turns are again looked at in the state that the log led to, since nobody knows
-what the user would have said to another answer. Both sides are played by today's project, so only the models differ.
+what would have been asked. Turns that another system answered are met as this bot would have met them. Later turns are
+again looked at in the state that the log led to, since nobody knows what the user would have said to another answer.
+Both sides are played by today's project, so only the models differ.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from bot.core.protocols import Understanding, Utterance
 from bot.core.steps import Rank, Record
 from training.evaluate import Understander
 from training.examples import OOS
-from training.why.chain import Turn, find, turns_of
+from training.why.chain import Turn, find, states, turns_of
 from training.why.rehearsal import Change, Scene, play, scene
 
 Kind = Literal["route", "action", "answer"]
@@ -53,7 +54,7 @@ class Changed(Value):
 
 
 class Replayed(Value):
-    """`turns` were looked at, in `conversations`; `left_out` cannot be played again (imported, pressed, or too old)."""
+    """`turns` were looked at, in `conversations`; `left_out` cannot be played again: a press, or too old a log."""
 
     bundle: str
     turns: int
@@ -124,10 +125,18 @@ def _past(turn: Turn, facts: Sequence[ev.Recorded], program: Program) -> _Past |
     found = turn.understood
     if found is None or found.source != "model":
         return None
-    staged = scene(turn, program)
+    staged = scene(turn, program) or _of_another(turn, found, program)
     if staged is None:
         return None
     return _Past(turn, staged, turn.own[0].at, _right(facts, turn.number))
+
+
+def _of_another(turn: Turn, found: ev.Understood, program: Program) -> Scene | None:
+    """A turn that another system answered, as this bot would have met it: nothing was looked up, no action ran."""
+    start = next((state for state, event in states(turn) if event is found), None)
+    if start is None or start.current is None or start.current.number != turn.number:
+        return None
+    return Scene(start, found, program, retrieved=None, brought={}, ranked=(), logged=())
 
 
 def _right(facts: Sequence[ev.Recorded], number: int) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from bot.core import events as ev
+from bot.core.messages import Message, Text
 from bot.core.protocols import ActionResult, Understanding, Utterance
 from tests.fakes import Actions, MemoryStore, Reader, Shelf, managing, models, program, tell
 from training.counterfactual import Changed, Replayed, replay
@@ -99,3 +100,22 @@ async def test_presses_and_erased_conversations_are_left_out(log: MemoryStore) -
     ]
     found = replay(facts, program(), Candidate(hello="order"))
     assert (found.turns, found.left_out, found.changed) == (0, 1, ())
+
+
+def test_turns_of_another_system_are_met_as_this_bot_would_have_met_them() -> None:
+    message = Message(id="m", parts=(Text(text="hello you"),))
+    facts: tuple[ev.Event, ...] = (
+        ev.Started(channel="import", sender="s"),
+        ev.Received(message=message, key="k", channel="import"),
+        ev.Understood(text="hello you", language="en", intents=(ev.Scored(name="order", score=1.0),), in_scope=1.0),
+        ev.Replied(message=Message(id="r", parts=(Text(text="Which order?"),))),
+        ev.Settled(outcome="replied"),
+        ev.Corrected(target=1, intent="hello"),
+    )
+    history = [
+        ev.Recorded(conversation="i", seq=n, turn=min(n - 1, 1), at=1.0, event=fact, position=n)
+        for n, fact in enumerate(facts, 1)
+    ]
+    changed = one(replay(history, program(), Candidate()))
+    assert changed.routes == ("start_flow order", "start_flow hello") and changed.better
+    assert changed.after[-1] == "says utter_hello"
