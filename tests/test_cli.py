@@ -68,7 +68,20 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     out = capsys.readouterr().out
     assert caught.value.code == 0
     assert "bot init my-bot" in out
-    for verb in ("init", "ingest", "train", "chat", "serve", "parse", "test", "eval", "import", "replay", "doctor"):
+    for verb in (
+        "init",
+        "ingest",
+        "train",
+        "chat",
+        "serve",
+        "parse",
+        "test",
+        "eval",
+        "import",
+        "review",
+        "replay",
+        "doctor",
+    ):
         assert f"  {verb}" in out
 
 
@@ -256,6 +269,8 @@ def in_use(server: Server) -> str:
 
 def test_a_running_server_swaps_to_a_new_bundle_and_refuses_a_spoilt_one(server: Server, project: Path) -> None:
     assert "assistant" in server.say("hello")
+    asked = server.wait(lambda: server.get("/api/v1/review/queue?by=ann")["items"])
+    assert [(item["text"], item["accepts"]) for item in asked] == [("hello", "greet")]
     first = in_use(server)
     bot("train", project, "--seed", "2", "--keep")
     second = bot("models", "list", "-p", project, "--json").json["bundles"][0]["id"]
@@ -269,3 +284,20 @@ def test_a_running_server_swaps_to_a_new_bundle_and_refuses_a_spoilt_one(server:
     time.sleep(2.5)
     assert in_use(server) == first
     assert "assistant" in server.say("hello")
+
+
+def test_learn_ends_in_a_written_verdict_and_then_finds_nothing_new(project: Path) -> None:
+    said = ["greetings to you", "howdy partner", "salutations", "top of the morning", "greetings friend", "oh howdy"]
+    talks = [
+        {"id": f"t{number}", "turns": [{"speaker": "user", "text": text, "correction": {"intent": "greet"}}]}
+        for number, text in enumerate(said)
+    ]
+    (project / "logs").mkdir()
+    (project / "logs" / "talks.jsonl").write_text("".join(json.dumps(talk) + "\n" for talk in talks))
+    first, second = (bot("learn", project, "--json") for _ in range(2))
+    assert first.json["outcome"] in ("promoted", "kept back")
+    assert first.code == (0 if first.json["outcome"] == "promoted" else 1)
+    assert (first.json["heard"]["imported"], first.json["labels"]) == (6, 6)
+    assert first.json["leakage"]["same_words"] == 0
+    assert "greetings" in Path(first.json["page"]).read_text()
+    assert (second.code, second.json["outcome"], second.json["since"]) == (0, "nothing new", first.json["at"])
