@@ -105,7 +105,7 @@ def test_from_an_imported_answer_and_an_unknown_one_a_person_learns_what_is_miss
     assert found["after"]["judgements"][0]["score"] == -1
     assert "did you mean 'old-1'?" in verb.run(shop, "old-2", 1)[1]
     code, said = verb.run(shop, "c", 7)
-    assert code == 1 and "has no turn 7: it has 3 turns (nearest: 1, 2, 3)" in said
+    assert code == 2 and "has no turn 7: it has 3 turns (nearest: 1, 2, 3)" in said
 
 
 def test_without_its_bundle_the_log_and_the_rules_still_tell(shop: Path, tmp_path: Path, verb: Verb) -> None:
