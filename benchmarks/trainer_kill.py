@@ -73,6 +73,7 @@ def kill_often(place: Path, template: Path, expected: str, whole: float, options
         found = content(folder)
         tally.bundles_verified += found is not None
         tally.with_fitted_skills_kept += bool(list((folder / ".bot" / "runs").glob("*/made.json")))
+        sys.stderr.write(f"\r{tally.kills} of {options.kills} kills")
         if found is None:
             tally.killed_before_the_end += 1
             continue
