@@ -8,7 +8,7 @@ Rules of this file and of `training.pii_words`:
    masked, as a plain number. So a digit typed wrong hides the kind and not the person.
 3. Every pattern is bounded, and most texts are sent away by one look for a digit, an "@" or a cue word.
 
-The patterns are our own: Presidio's recognisers come only together with spaCy (decision 0121).
+The patterns are our own: Presidio's recognisers come only together with spaCy (decision 0118).
 """
 
 from __future__ import annotations
@@ -241,11 +241,11 @@ def _phones(text: str, regions: tuple[str, ...]) -> Iterator[Finding]:
 _MONEY = r"(?:[$€£¥₹￥]|(?:USD|EUR|GBP|CNY|RMB|JPY|CHF)\ ?)"
 _MONTHS = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _AMOUNT_OR_DATE = re.compile(
-    rf"{_MONEY}\ ?\d[\d,.]*|\d[\d,.]*\ ?(?:[€£¥￥元块]|(?:USD|EUR|GBP|CNY|RMB|dollars?|euros?|pounds?|yuan|bucks)\b)"
+    rf"{_MONEY}\ ?\d[\d,.]{{0,20}}|(?<![\d,.])\d[\d,.]{{0,20}}\ ?(?:[€£¥￥元块]|(?:USD|EUR|GBP|CNY|RMB|dollars?|euros?|pounds?|yuan|bucks)\b)"
     r"|(?<![\d.\-/])(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2}))(?![\d]|[-/.]\d)"
     r"(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
     rf"|\d{{4}}年\d{{1,2}}月\d{{1,2}}[日号]|\b\d{{1,2}}(?:st|nd|rd|th)?\ (?:of\ )?{_MONTHS},?\ \d{{4}}\b"
-    r"|(?<!\d)\d{1,2}:\d{2}(?::\d{2})?(?!\d)|(?<![\d.])\d{1,4}(?:,\d{3})+(?:\.\d+)?(?!\d)|(?<![\d.])\d+\.\d{1,2}(?![\d.])",
+    r"|(?<!\d)\d{1,2}:\d{2}(?::\d{2})?(?!\d)|(?<![\d.])\d{1,4}(?:,\d{3}){1,6}(?:\.\d{1,9})?(?!\d)|(?<![\d.])\d{1,20}\.\d{1,2}(?![\d.])",
     re.IGNORECASE,
 )
 """Numbers that name nobody: prices, dates, times. They are needed for slots."""

@@ -8,7 +8,7 @@ Rules of this file:
    `Masked.place` moves offsets.
 3. Only masked text is stored or learned from. Before text is encoded, `natural` puts a made-up value of the same form
    for each placeholder ("<NUMBER_1>" -> "40712"), so a head learns from the kind of text that it will serve, and
-   nothing is masked while serving (decision 0120, with the measurement).
+   nothing is masked while serving (decision 0117, with the measurement).
 """
 
 from __future__ import annotations

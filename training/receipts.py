@@ -5,7 +5,7 @@
 
 People and conversations stand there as HMAC-SHA256 of their ids under the key, so a receipt says nothing to who finds
 it, while the operator can show that this person's erasure is the one it speaks of. The signature is an HMAC-SHA256 of
-the receipt's canonical JSON under the same key: it shows the operator that nobody changed it (decision 0123).
+the receipt's canonical JSON under the same key: it shows the operator that nobody changed it (decision 0119).
 """
 
 from __future__ import annotations
