@@ -165,7 +165,7 @@ def test_logs_are_imported_once_then_read_exported_and_erased(project: Path, tmp
 
 
 def test_logged_turns_are_reviewed_by_keys_and_become_labels(project: Path, tmp_path: Path) -> None:
-    texts = ("when do you open", "I want a newsletter", "do you wrap gifts")
+    texts = ("when do you open", "I want a newsletter", "do you wrap gifts", "wrap it as a gift", "please engrave it")
     rows = [
         {"id": f"c{n}", "channel": "web", "outcome": "resolved",
          "turns": [{"speaker": "user", "text": text, "intent": "greet"}, {"speaker": "bot", "text": "Hello!"}]}
@@ -173,16 +173,26 @@ def test_logged_turns_are_reviewed_by_keys_and_become_labels(project: Path, tmp_
     ]  # fmt: skip
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     bot("import", tmp_path / "log.jsonl", "-p", project)
-    done = bot("review", project, "--by", "ann", "--json", typed="a\nu\nd\nr\nnewsletter\nn\ngift wrap\n")
+    done = bot(
+        "review", project, "--by", "ann", "--json", typed="a\nu\nd\nr\nnewsletter\nn\ngift wrap\nr\ngift\nn\nengrave\n"
+    )
     assert done.code == 0, done.err
     counts = json.loads(done.out.splitlines()[-1])
-    assert (counts["judged"], counts["relabelled"], counts["not_usable"], counts["left"]) == (3, 2, 1, 0)
+    assert (counts["judged"], counts["relabelled"], counts["not_usable"], counts["left"]) == (5, 4, 1, 0)
+    assert counts["too_few"] == ["engrave"]
     assert "gift_wrap" in (project / "data" / "nlu_discovered.yml").read_text()
     facts = [recorded.event for recorded in read_log(project / ".bot" / "log.db")]
     said = [fact for fact in facts if isinstance(fact, Corrected) and fact.usable]
-    assert sorted(str(fact.intent) for fact in said) == ["None", "gift_wrap", "greet", "newsletter"]
+    assert sorted(str(fact.intent) for fact in said) == [
+        "None",
+        "engrave",
+        "gift_wrap",
+        "gift_wrap",
+        "greet",
+        "newsletter",
+    ]
     assert {fact.by for fact in said} == {"ann"}
-    assert "3 turns judged" in bot("review", project, "--report").out
+    assert "5 turns judged" in bot("review", project, "--report").out
 
 
 def test_doctor_finds_nothing_then_names_the_spoilt_file(project: Path) -> None:

@@ -6,7 +6,7 @@ The candidate that the bundle in use is compared with is the newest bundle made 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from training.labels import RuleBook
 from training.privacy import natural
 from training.redaction import redacted
 from training.review import Desk, Read, Vectors
+from training.split import normalise
 
 _TOGETHER = 256
 
@@ -85,6 +86,15 @@ def readable(log: Sequence[Recorded], settings: Settings) -> list[Recorded]:
         talks.setdefault(recorded.conversation, []).append(recorded)
     allowed = {name for name, talk in talks.items() if permission.permitted(talk)}
     return redacted([recorded for recorded in log if recorded.conversation in allowed])
+
+
+def unknown(history: Sequence[Recorded], labels: Mapping[str, str]) -> dict[str, list[str]]:
+    """Intents that people named and the project does not have, with the different texts that they gave to them."""
+    found: dict[str, dict[str, str]] = {}
+    for row in reviewed(history)[0]:
+        if row.intent not in labels and row.intent not in (OOS, OUT_OF_SCOPE):
+            found.setdefault(row.intent, {}).setdefault(normalise(row.text), row.text)
+    return {name: list(texts.values()) for name, texts in found.items()}
 
 
 def anonymous(texts: Sequence[str], settings: Settings) -> list[str]:

@@ -41,8 +41,7 @@ async def _discover(root: Path, by: str) -> None:
             if name:
                 await _label(at, one, name, by)
                 if name not in at.desk.labels:
-                    written = keep_intents(root, {name: one.texts}, at.project.settings)
-                    show(f"  Written: {written}")
+                    keep_intents(root, {name: one.texts}, at.project.settings).tell()
     console.print(f"\n{len(found)} clusters found." + (" Give new intents an answer or a flow." if found else ""))
     console.print("Next: bot learn" if found else "Nothing that people say often is missing.")
 

@@ -58,7 +58,7 @@ class Draft:
 
 @dataclass
 class Session:
-    """One sitting. `done` are the decisions that stand, `created` the new intents with their first texts."""
+    """One sitting. `done` are the decisions that stand, `names` the intents that the project does not have yet."""
 
     terminal: Terminal
     labels: Mapping[str, str]
@@ -186,14 +186,6 @@ class Session:
             shown = shown[:start] + "\u2588" * (end - start) + shown[end:]
         self.terminal.show(f"  {shown}" if places else "  these words are not in the message")
         return places
-
-    def created(self) -> dict[str, list[str]]:
-        """New intents with the texts that were given to them."""
-        found: dict[str, list[str]] = {}
-        for item, decision in self.done:
-            if decision.intent in self.names and not decision.hidden:
-                found.setdefault(decision.intent or "", []).append(item.text)
-        return found
 
     def summary(self) -> dict[str, int]:
         """How many were accepted, relabelled, found not usable, and how many of all were for the audit."""

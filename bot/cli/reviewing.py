@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from training.review_items import Item
 
 HERE = Path()
+FEWEST = 2
+"""Different texts that an intent needs to be trained."""
 
 
 def review(
@@ -96,16 +98,20 @@ async def opened(root: Path) -> AsyncIterator[Opened]:
 async def _review(root: Path, by: str, budget: int, json: bool) -> None:
     from bot.cli.review_session import Session, Terminal
     from bot.teaching.asking import Asker
+    from training.judgements import whole_log
     from training.review import queue
+    from training.review_desk import readable, unknown
 
     async with opened(root) as at:
         console.print("Reading the log ...", style="dim")
-        batch = queue(at.history, at.desk, by, budget)
+        batch, settings = queue(at.history, at.desk, by, budget), at.project.settings
         asker = Asker(at.project.program, show, read_line)
         terminal = Terminal(show, read_key, read_line)
         session = Session(terminal, at.desk.labels, at.desk.outside, asker, _storing(at.store, by))
+        session.names.update(dict.fromkeys(unknown(at.history, at.desk.labels), "new"))
         await session.run(batch, _keeping(at.store, batch, by))
-        _close(root, session, batch, at.project.settings, json)
+        named = unknown(readable(await whole_log(at.store), settings), at.desk.labels)
+        _close(session, batch, keep_intents(root, named, settings), json)
 
 
 def log_file(project: Project) -> Path:
@@ -139,31 +145,46 @@ def _keeping(store: SqlStore, batch: Batch, by: str) -> Any:
     return keep
 
 
-def _close(root: Path, session: Session, batch: Batch, settings: Settings, json: bool) -> None:
+def _close(session: Session, batch: Batch, new: Kept, json: bool) -> None:
     """What was done, and what comes next."""
-    counts, written = session.summary(), None
-    if found := session.created():
-        written = keep_intents(root, found, settings)
+    counts = session.summary()
     left = batch.open - counts["judged"]
     if json:
-        as_json({**counts, "left": left, "batch": batch.id, "written": written})
+        as_json({**counts, "left": left, "batch": batch.id, "written": new.file, "too_few": new.too_few})
         return
     console.print(
         f"\n{counts['judged']} judged: {counts['accepted']} right, {counts['relabelled']} relabelled, "
         f"{counts['not_usable']} not usable; {counts['audited']} of them drawn at random. {left} turns are left."
     )
-    if written:
-        console.print(f"New intents are in {written}: give each an answer or a flow, and more examples.", markup=False)
+    new.tell()
     console.print("Next: bot learn" if counts["judged"] else "Next: bot chat, or come back when the log has grown.")
 
 
-def keep_intents(root: Path, found: Mapping[str, Sequence[str]], settings: Settings) -> Path:
-    """Write new intents with their first examples into the project; the file they are in."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where new intents were written, and those that have too few examples yet, which wait in the log."""
+
+    file: Path | None
+    too_few: tuple[str, ...]
+
+    def tell(self) -> None:
+        """Say so."""
+        if self.file:
+            console.print(f"New intents are in {self.file}: give each an answer or a flow.", markup=False)
+        if self.too_few:
+            names = ", ".join(self.too_few)
+            console.print(f"Not in the project yet, {FEWEST} different texts are needed: {names}", markup=False)
+
+
+def keep_intents(root: Path, found: Mapping[str, Sequence[str]], settings: Settings) -> Kept:
+    """Write new intents with their first examples into the project; those with too few texts have to wait."""
     from bot.teaching.files import keep_examples
     from training.review_desk import anonymous
 
     plain = {name: anonymous(texts, settings) for name, texts in found.items()}
-    return keep_examples(root / "data", plain, "nlu_discovered")
+    enough = {name: texts for name, texts in plain.items() if len(texts) >= FEWEST}
+    file = keep_examples(root / "data", enough, "nlu_discovered") if enough else None
+    return Kept(file, tuple(name for name in plain if name not in enough))
 
 
 def _report(root: Path, json: bool) -> None:

@@ -13,7 +13,7 @@ from bot.core.protocols import Understanding
 from tests.training.reviewing import agent, asked, bot, desk, logged, read, user
 from training.judgements import Decision, fact, note
 from training.review import Batch, queue, uncertainty
-from training.review_desk import anonymous, readable
+from training.review_desk import anonymous, readable, unknown
 from training.review_items import Item
 
 SURE = [f"where is parcel number {word}" for word in ("one", "two", "three", "four", "five", "six", "seven", "eight")]
@@ -165,3 +165,10 @@ async def test_people_who_refused_are_not_asked_about(tmp_path: Path) -> None:
     store = await asked(tmp_path, "parcel one", "parcel two")
     await note(store, "c0", Consented(train=False))
     assert {recorded.conversation for recorded in readable(store.log, Settings())} == {"c1"}
+
+
+async def test_intents_that_the_project_lacks_wait_in_the_log_with_their_texts(tmp_path: Path) -> None:
+    store = await asked(tmp_path, "wrap it", "Wrap it!", "wrap my gift", "parcel")
+    for n, intent in enumerate(("gift", "gift", "gift", "track")):
+        await note(store, f"c{n}", Corrected(target=1, intent=intent))
+    assert unknown(store.log, desk().labels) == {"gift": ["wrap it", "wrap my gift"]}
