@@ -6,7 +6,7 @@ are looked at again whenever the walk passes them, so a corrected slot leads dow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import JsonValue
 
@@ -137,8 +137,27 @@ def _emptied(slots: Iterable[str]) -> Events:
 
 def leave_all(conversation: Conversation, program: Program, reason: str) -> Events:
     """The facts of leaving every flow in progress, the top one first."""
+    return _leaving(conversation.stack, program, reason)
+
+
+def leave_called(conversation: Conversation, program: Program, reason: str) -> Events:
+    """The facts of leaving the flow on top and those that called it: to the user they are one."""
+    stack = conversation.stack
+    first = len(stack) - 1
+    while first > 0 and _calls(stack[first - 1], stack[first].flow, program):
+        first -= 1
+    return _leaving(stack[first:], program, reason)
+
+
+def _calls(frame: Frame, called: str, program: Program) -> bool:
+    flow = program.flows.get(frame.flow)
+    step = flow.by_id.get(frame.last or "") if flow else None
+    return isinstance(step, Call) and step.flow == called
+
+
+def _leaving(frames: Sequence[Frame], program: Program, reason: str) -> Events:
     events: list[ev.Event] = []
-    for frame in reversed(conversation.stack):
+    for frame in reversed(frames):
         flow = program.flows.get(frame.flow)
         events += leave(flow, reason) if flow else (ev.FlowLeft(flow=frame.flow, reason="failed"),)
     return tuple(events)

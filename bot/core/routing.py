@@ -14,7 +14,7 @@ from bot.core.conditions import holds
 from bot.core.conversation import Conversation, Turn
 from bot.core.events import Predicted, Scored, SlotSet, Understood
 from bot.core.filling import Filled, coerce, for_asked, from_entities, pressed, set_slots
-from bot.core.flows import Events, enter, leave, waiting_step
+from bot.core.flows import Events, enter, leave_called, waiting_step
 from bot.core.messages import Choice
 from bot.core.program import Collect, Flow, Program
 from bot.core.responses import slot_values
@@ -293,9 +293,7 @@ def _cancel(at: Route) -> Events:
     frame = at.conversation.top
     if frame is None:
         return (_predicted(at, "nothing_to_cancel"),)
-    flow = at.program.flows.get(frame.flow)
-    left = leave(flow, "cancelled") if flow else (ev.FlowLeft(flow=frame.flow, reason="cancelled"),)
-    return (_predicted(at, "cancel_flow", frame.flow), *left)
+    return (_predicted(at, "cancel_flow", frame.flow), *leave_called(at.conversation, at.program, "cancelled"))
 
 
 def _start(at: Route, flow: Flow, reason: str) -> Events:

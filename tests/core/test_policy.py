@@ -181,6 +181,21 @@ def test_link_leaves_and_call_comes_back() -> None:
     assert called.say("go", "extra") == "hello | anything else"
 
 
+def test_cancelling_a_called_flow_leaves_its_callers_too() -> None:
+    talk = Talk(flows_of(Call(id="c", flow="order_status"), Act(id="x", action="utter_anything_else")))
+    assert talk.say("go", "extra") == "which order?"
+    assert talk.say("stop", "cancel") == "cancelled"
+    assert talk.conversation.stack == ()
+
+
+def test_cancelling_a_digression_goes_back_to_what_was_interrupted() -> None:
+    talk = Talk(program())
+    talk.say("new address", "change_address")
+    talk.say("where is it", "order_status")
+    talk.say("stop", "cancel")
+    assert [frame.flow for frame in talk.conversation.stack] == ["change_address"]
+
+
 def test_a_flow_can_hand_off() -> None:
     talk = Talk(flows_of(HandOff(id="h", reason="complaint")))
     assert talk.say("go", "extra") == "a person comes"
