@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core import events as ev
@@ -37,6 +37,7 @@ def test_a_name_that_was_announced_is_masked_wherever_it_comes_again() -> None:
     assert MASKER.mask("Thank you, Anna!", Memory()).text == "Thank you, Anna!"
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=8).map(" ".join))
 def test_masking_twice_is_masking_once_and_the_rest_stays(text: str) -> None:
     masked = MASKER.mask(text)
@@ -48,6 +49,7 @@ def test_masking_twice_is_masking_once_and_the_rest_stays(text: str) -> None:
     assert text[end:] == masked.text[fresh:]
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, min_size=1, max_size=8), st.data())
 def test_a_word_that_stays_is_found_at_its_new_place(pieces: list[str], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(pieces)))
