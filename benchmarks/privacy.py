@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--shown", type=int, default=5, help="misses or touched texts to show")
     parser.add_argument("--ordinary", action="store_true")
     parser.add_argument("--heads", action="store_true")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=12)
     chosen = parser.parse_args()
     if chosen.ordinary:
         ordinary(chosen.shown)
