@@ -5,6 +5,8 @@ phonenumbers library, card numbers and IBANs are drawn and given right check dig
 Every sample is drawn from a seed and is the same on every machine.
 """
 
+# ruff: noqa: E501, SIM905 - tables of forms read best on one line each
+
 from __future__ import annotations
 
 import ipaddress
@@ -157,7 +159,7 @@ def _han_birth(draw: random.Random) -> str:
     )
 
 
-def _address(draw: random.Random) -> str:  # noqa: E501
+def _address(draw: random.Random) -> str:
     number, street, town = draw.randint(1, 999), draw.choice(STREETS), draw.choice(TOWNS)
     way = f"{number} {street} {draw.choice(KINDS_OF_STREET if draw.random() < 0.7 else RARER)}"
     uk = f"{draw.choice(('SW', 'M', 'LS', 'EC'))}{draw.randint(1, 20)} {draw.randint(1, 9)}{draw.choice(('AA', 'XE', 'QD'))}"
