@@ -241,7 +241,8 @@ def _phones(text: str, regions: tuple[str, ...]) -> Iterator[Finding]:
 _MONEY = r"(?:[$€£¥₹￥]|(?:USD|EUR|GBP|CNY|RMB|JPY|CHF)\ ?)"
 _MONTHS = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _AMOUNT_OR_DATE = re.compile(
-    rf"{_MONEY}\ ?\d[\d,.]{{0,20}}|(?<![\d,.])\d[\d,.]{{0,20}}\ ?(?:[€£¥￥元块]|(?:USD|EUR|GBP|CNY|RMB|dollars?|euros?|pounds?|yuan|bucks)\b)"
+    rf"{_MONEY}\ ?\d[\d,.]{{0,20}}"
+    rf"|(?<![\d,.])\d[\d,.]{{0,20}}\ ?(?:[€£¥￥元块]|(?:USD|EUR|GBP|CNY|RMB|dollars?|euros?|pounds?|yuan|bucks)\b)"
     r"|(?<![\d.\-/])(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2}))(?![\d]|[-/.]\d)"
     r"(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
     rf"|\d{{4}}年\d{{1,2}}月\d{{1,2}}[日号]|\b\d{{1,2}}(?:st|nd|rd|th)?\ (?:of\ )?{_MONTHS},?\ \d{{4}}\b"
