@@ -63,4 +63,6 @@ def test_what_is_cleared_is_masked_in_the_order_of_the_log_without_those_who_ref
     numbered = [fact.model_copy(update={"position": n}) for n, fact in enumerate(mixed, 1)]
     found = cleared(numbered, None, now=30.0)
     assert [fact.position for fact in found] == [n for n, f in enumerate(numbered, 1) if f.conversation != "c"]
-    assert {fact.event.message.text for fact in found if isinstance(fact.event, ev.Received)} == {"my mail is <EMAIL_1>"}
+    assert {fact.event.message.text for fact in found if isinstance(fact.event, ev.Received)} == {
+        "my mail is <EMAIL_1>"
+    }

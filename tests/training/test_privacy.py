@@ -99,7 +99,9 @@ def test_a_whole_conversation_is_masked_and_its_corrections_teach_the_order_numb
     assert row.text == "this is <NAME_1> speaking, where is order <NUMBER_1>?"
     learned = natural_slots(row)
     values = [token for token, tag in zip(learned.tokens, learned.tags, strict=True) if tag != "O"]
-    assert len(values[0]) == 5 and values[0].isdecimal() and values[0] != "48213" and learned.tags.count("B-order_id") == 1
+    assert (
+        len(values[0]) == 5 and values[0].isdecimal() and values[0] != "48213" and learned.tags.count("B-order_id") == 1
+    )
 
 
 def test_facts_without_words_are_the_very_same() -> None:
