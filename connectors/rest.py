@@ -37,7 +37,10 @@ class RestHeaders(IdempotencyHeaders):
     """Headers that a sending request may carry."""
 
     last_event: Annotated[str, StringConstraints(max_length=200)] = Field(
-        default_factory=str, alias="Last-Event-ID", description="Go on with a stream of server-sent events."
+        default_factory=str,
+        alias="Last-Event-ID",
+        description="Go on with a stream of server-sent events.",
+        json_schema_extra={"pattern": r"^([!-~]{1,128}:[0-9]{1,15}\.[0-9]{1,6})?$"},  # checked, and explained, later
     )
 
 
