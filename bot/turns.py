@@ -207,18 +207,7 @@ class _Run:
         if not all(map(math.isfinite, [found.in_scope, *[item.score for item in found.intents]])):
             raise SkillError("understand", "gave a score that is not a number; train the model again")
         self._understood = found
-        self._note(
-            ev.Understood(
-                text=found.text,
-                language=found.language,
-                supported=found.supported,
-                intents=found.intents,
-                in_scope=found.in_scope,
-                threshold=found.threshold,
-                entities=found.entities,
-                bundle=found.bundle,
-            )
-        )
+        self._note(found.as_fact())
 
     async def _retrieve(self, step: st.Retrieve) -> None:
         if self._models.retrieve is None:

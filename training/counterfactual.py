@@ -174,16 +174,7 @@ def _compared(past: _Past, found: Understanding, bundle: str) -> Changed | None:
 
 
 def _understood(found: Understanding, bundle: str) -> ev.Understood:
-    return ev.Understood(
-        text=found.text,
-        language=found.language,
-        supported=found.supported,
-        intents=found.intents,
-        in_scope=found.in_scope,
-        threshold=found.threshold,
-        entities=found.entities,
-        bundle=bundle,
-    )
+    return found.as_fact().model_copy(update={"bundle": bundle})
 
 
 def _route(staged: Scene, understood: ev.Understood) -> str:

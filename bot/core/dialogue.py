@@ -23,7 +23,7 @@ from bot.core.routing import route
 from bot.core.rules import Book, book, cause, matching, meets, recall
 from bot.core.script import LISTEN, NLU_FALLBACK, Script
 from bot.core.steps import Rank, Record, Run, Say, Settle, Step
-from bot.core.track import State
+from bot.core.track import State, here
 
 VALIDATE_SLOTS = "action_validate_slot_mappings"
 _BY_INTENT = {"restart": "action_restart", "back": "action_back", "session_start": "action_session_start"}
@@ -162,9 +162,12 @@ def _states(conversation: Conversation, program: Program, known: Book) -> tuple[
 
 
 def _with_now(conversation: Conversation) -> tuple[State, ...]:
-    track = conversation.track
-    now = State(track.action, track.said, conversation.slots, track.loop.name if track.loop else None)
-    return (*track.states, now)
+    return (*conversation.track.states, here(conversation.track, conversation.slots))
+
+
+def _public_states(conversation: Conversation, known: Book) -> list[State]:
+    """All states but those of turns that only rules know."""
+    return [state for state in _with_now(conversation) if not state.rule or state.rule not in known.hidden]
 
 
 def _seen(state: State, program: Program, known: Book) -> Features:
@@ -176,8 +179,7 @@ def _seen(state: State, program: Program, known: Book) -> Features:
 
 def _told(conversation: Conversation, program: Program, known: Book) -> tuple[Features, ...]:
     """The states as stories see them: without turns, slots and forms that only rules know."""
-    kept = [state for state in _with_now(conversation) if not state.rule or state.rule not in known.hidden]
-    return tuple(_public(_seen(state, program, known), known) for state in kept)
+    return tuple(_public(_seen(state, program, known), known) for state in _public_states(conversation, known))
 
 
 def _public(state: Features, known: Book) -> Features:
@@ -188,8 +190,7 @@ def _public(state: Features, known: Book) -> Features:
 def situation(conversation: Conversation, program: Program) -> Situation:
     """What the ranking is asked about: the latest states, and the actions that stories have."""
     known = book(program)
-    kept = [state for state in _with_now(conversation) if not state.rule or state.rule not in known.hidden]
-    kept = kept[-RANKED_STATES:]
+    kept = _public_states(conversation, known)[-RANKED_STATES:]
     actions = tuple(name for name in known.actions if name != conversation.track.rejected)
     return Situation(
         states=tuple(_public(_seen(state, program, known), known) for state in kept),

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from pydantic import JsonValue
 
 from bot.core.conversation import Conversation
-from bot.core.events import Entity, Event, Hit, Recorded, Scored
+from bot.core.events import Entity, Event, Hit, Recorded, Scored, Understood
 from bot.core.features import Features
 from bot.core.messages import Address, Inbound, Message, Part
 
@@ -59,6 +59,19 @@ class Understanding:
     entities: tuple[Entity, ...]
     bundle: str
     vector: Any = None
+
+    def as_fact(self) -> Understood:
+        """What the log keeps of it: all but the vector."""
+        return Understood(
+            text=self.text,
+            language=self.language,
+            supported=self.supported,
+            intents=self.intents,
+            in_scope=self.in_scope,
+            threshold=self.threshold,
+            entities=self.entities,
+            bundle=self.bundle,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ class Track(NamedTuple):
 def received(track: Track, slots: Slots, idle: float) -> Track:
     """A message came after `idle` seconds, and its turn begins; whatever was done by hand before, it was waited for."""
     if track.action not in (None, LISTEN):
-        track = _push(track, _here(track, slots))._replace(action=LISTEN)
+        track = _push(track, here(track, slots))._replace(action=LISTEN)
     return track._replace(idle=idle, heard=False, closed=False, pending=None, rejected=None)
 
 
@@ -104,7 +104,7 @@ def settled(track: Track, slots: Slots) -> Track:
     if not track.begun or not track.heard:
         return track
     if track.action != LISTEN:
-        track = _push(track, track.at if track.pending else _here(track, slots))
+        track = _push(track, track.at if track.pending else here(track, slots))
     return track._replace(action=LISTEN, pending=None, closed=False, heard=False)
 
 
@@ -127,7 +127,7 @@ def after(track: Track, slots: Slots, event: ev.Event, said: Said | None) -> tup
             )
             return fresh, slots
         case ev.Predicted():
-            return track._replace(pending=event, at=_here(track, slots, event.reason), running=track.loop), slots
+            return track._replace(pending=event, at=here(track, slots, event.reason), running=track.loop), slots
         case ev.ActionRan():
             return _ran(track, event), slots
         case _:
@@ -140,7 +140,8 @@ def _fresh(track: Track) -> Track:
     return begun._replace(heard=track.heard, closed=track.heard, said=track.said, ran=track.ran)
 
 
-def _here(track: Track, slots: Slots, rule: str = "") -> State:
+def here(track: Track, slots: Slots, rule: str = "") -> State:
+    """The state of now; `rule` is the rule that chooses the next action."""
     return State(track.action, track.said, slots, track.loop.name if track.loop else None, rule)
 
 

@@ -57,13 +57,5 @@ class Model:
 
 def _fact(found: Understanding, like: ev.Understood) -> ev.Understood:
     """As the manager notes it. For the same words the entities are those of the log: dates depend on the day."""
-    return ev.Understood(
-        text=like.text,
-        language=found.language,
-        supported=found.supported,
-        intents=found.intents,
-        in_scope=found.in_scope,
-        threshold=found.threshold,
-        entities=like.entities if found.text == like.text else found.entities,
-        bundle=found.bundle,
-    )
+    entities = like.entities if found.text == like.text else found.entities
+    return found.as_fact().model_copy(update={"text": like.text, "entities": entities})
