@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,9 @@ from bot.core.protocols import EventStore, Outcome
 _PAGE, _FEW = 1000, 64
 _REMEMBERED = 16
 """Turns whose outcome a mailbox keeps at hand for a client that sends again."""
+
+_TRIES = 3
+"""How often a turn is worked on before it is given up because the process ends each time."""
 
 Commit = asyncio.Future[Sequence[ev.Recorded]]
 Publish = Callable[[str, Sequence[ev.Recorded]], None]
@@ -129,6 +133,20 @@ class Mailbox:
         self._follow(recorded)
         self._noted.append(recorded)
         return recorded
+
+    async def try_again(self, at: float) -> None:
+        """Count, durably, that an open turn is worked on once more; give it up when the process ended each time.
+
+        Otherwise one message that kills the process (a fault in native code, memory) would do so at every start.
+        When the log cannot be written the mailbox is dead, as always.
+        """
+        turn = self.state.current
+        if turn is None:
+            return
+        given_up = ev.Failed(code="gave_up", stage="recover", detail=f"the process ended {_TRIES} times in this turn")
+        self.note(ev.Retried() if turn.retries < _TRIES - 1 else given_up, at)
+        with suppress(BotError):
+            await committed(self.flush())
 
     def _follow(self, recorded: ev.Recorded) -> None:
         self.state = evolve(self.state, recorded)

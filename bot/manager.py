@@ -75,6 +75,7 @@ class Manager:
         self._loading: dict[str, asyncio.Future[None]] = {}
         self._awaited: Counter[str] = Counter()
         self._revivals: dict[str, int] = {}
+        self._left_open: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
 
@@ -207,6 +208,7 @@ class Manager:
     async def recover(self) -> int:
         """Give every acknowledged message that has none its outcome; the number of conversations concerned."""
         conversations = await self._store.open_turns()
+        self._left_open.update(name for name in conversations if name not in self._boxes)
         limit = asyncio.Semaphore(16)
 
         async def finish(conversation: str) -> None:
@@ -324,9 +326,14 @@ class Manager:
         self._loading[conversation] = over = asyncio.get_running_loop().create_future()
         try:
             await box.load()
+            if conversation in self._left_open:
+                self._left_open.discard(conversation)
+                await box.try_again(self._clock())
         finally:
             del self._loading[conversation]
             over.set_result(None)
+        if box.failure is not None:
+            return
         box.on_end = self._ended  # now, so that outcomes of long ago are not reported
         self._boxes[conversation] = box
         self._forget_idle()

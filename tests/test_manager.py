@@ -292,7 +292,8 @@ async def test_a_hung_skill_gives_the_fallback_in_time() -> None:
 async def test_scores_that_are_no_numbers_are_a_failure() -> None:
     class Odd(Reader):
         async def __call__(self, utterance: Any) -> Any:
-            from dataclasses import replace
+            from functools import partial
+from dataclasses import replace
 
             return replace(await super().__call__(utterance), in_scope=float("nan"))
 
@@ -416,6 +417,27 @@ async def test_what_a_crash_left_open_is_finished_once() -> None:
         assert await manager.recover() == 3
         assert await manager.recover() == 0
     assert [kinds(store, name).count("settled") for name in "abc"] == [1, 1, 2]
+
+
+def reached(reader: Reader, times: int) -> bool:
+    return len(reader.seen) == times
+
+
+async def test_a_message_that_ends_the_process_each_time_is_given_up() -> None:
+    store, deadly, other = MemoryStore(), Reader(), Reader()
+    deadly.gate.clear()
+    async with managing(store, models(deadly)) as manager:
+        await manager.submit(inbound("hello"))
+    for times in (2, 3):
+        async with managing(store, models(deadly)) as manager:
+            recovering = asyncio.create_task(manager.recover())
+            await eventually(partial(reached, deadly, times))
+            recovering.cancel()
+    async with managing(store, models(other)) as manager:
+        assert await manager.recover() == 1
+    assert (len(deadly.seen), other.seen) == (3, [])
+    assert kinds(store)[-3:] == ["failed", "replied", "settled"]
+    assert found(store, ev.Failed)[0].code == "gave_up" and found(store, ev.Settled)[0].outcome == "failed"
 
 
 async def test_an_action_is_repeated_after_a_crash_with_the_same_key() -> None:

@@ -43,7 +43,7 @@ class Turn(NamedTuple):
     """One user message and what has been made of it so far.
 
     `answered`: something was said that belongs to no flow step. `left`: a flow ended in this turn. `payloads`: a text
-    such as `/intent` is obeyed though no button offered it.
+    such as `/intent` is obeyed though no button offered it. `retries`: how often a process ended before the turn did.
     """
 
     number: int
@@ -63,6 +63,7 @@ class Turn(NamedTuple):
     apologised: bool = False
     replies: int = 0
     payloads: bool = False
+    retries: int = 0
 
 
 class Doubt(NamedTuple):
@@ -138,7 +139,7 @@ def fold(conversation: str, history: Iterable[ev.Recorded]) -> Conversation:
 # every class that it is not.
 _ASIDE = frozenset(("delivered", "rated", "consented"))
 """Facts about earlier messages: nobody spoke, so the conversation is as idle as before."""
-_OF_A_TURN = frozenset(("transcribed", "understood", "predicted", "retrieved", "settled"))
+_OF_A_TURN = frozenset(("transcribed", "understood", "predicted", "retrieved", "retried", "settled"))
 
 
 def _objection(state: Conversation, recorded: ev.Recorded) -> str:
@@ -222,6 +223,8 @@ def _of_turn(state: Conversation, event: ev.Event) -> Conversation:
             return _in_turn(state, retrieved=event)
         case "failed":
             return _in_turn(state, failed=event)
+        case "retried" if state.current is not None:
+            return _in_turn(state, retries=state.current.retries + 1)
         case "replied":
             return _reply(state, event)
         case "delivered" | "interrupted" | "rated" | "corrected" | "consented":  # facts for others

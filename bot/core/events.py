@@ -257,6 +257,12 @@ class Consented(Value):
     by: Literal["user", "operator", "import"] = "user"
 
 
+class Retried(Value):
+    """The process ended while this turn was open; the next process goes on where the facts end."""
+
+    kind: Literal["retried"] = "retried"
+
+
 class Failed(Value):
     """Something broke. `detail` is for operators and holds no user data."""
 
@@ -310,6 +316,7 @@ Event = Annotated[
     | Rated
     | Corrected
     | Consented
+    | Retried
     | Failed
     | SessionStarted
     | Restarted

@@ -88,6 +88,12 @@ def test_speech_replaces_the_text_of_its_turn() -> None:
     assert state.current.text == "spoken"
 
 
+def test_a_turn_counts_the_processes_that_ended_in_it() -> None:
+    state = fold("c", history(STARTED, RECEIVED, ev.Retried(), ev.Retried(), turns=(0, 1, 1, 1)))
+    assert state.current is not None
+    assert state.current.retries == 2
+
+
 def test_replies_outside_a_turn_are_remembered() -> None:
     state = fold("c", history(STARTED, REPLIED, turns=(0, 0)))
     assert (state.history, state.current) == ((("bot", "hi"),), None)
