@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("bot", "skills", "retrieval", "training", "connectors")
-FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 OURS = set(PACKAGES)
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 MAY_IMPORT = {
     "skills": ("bot.core", "skills"),
@@ -39,66 +41,144 @@ def module(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(tree: ast.AST, *, at_load_only: bool = False) -> Iterator[str]:
-    """The modules that a file names; at load only: outside functions and TYPE_CHECKING."""
-    for node in _at_load(tree) if at_load_only else ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+@dataclass
+class File:
+    """What the tests ask of a file, found in one walk over its statements; the trees themselves are let go."""
+
+    path: Path
+    name: str
+    lines: int
+    imports: list[str] = field(default_factory=list)
+    at_load: list[str] = field(default_factory=list)
+    """Imports outside functions and TYPE_CHECKING."""
+    functions: list[tuple[str, int, list[str]]] = field(default_factory=list)
+    """Where, how many lines, and the parameters without self and cls."""
+    broad: int = 0
+    """Handlers of every exception."""
+    calls: set[str] = field(default_factory=set)
+    """Names that are called; looked for only where eval, exec or __import__ stand in the text."""
+
+    def read(self, statements: list[ast.stmt], at_load: bool) -> None:
+        for node in statements:
+            names = list(_imported(node))
+            self.imports += names
+            self.at_load += names if at_load else []
+            if isinstance(node, Function):
+                self._function(node)
+            for handler in getattr(node, "handlers", ()):
+                self.broad += handler.type is None or ast.unparse(handler.type) in ("Exception", "BaseException")
+            hidden = isinstance(node, Function) or _for_types_only(node)
+            for block in _blocks(node):
+                self.read(block, at_load and not hidden)
+
+    def _function(self, node: Function) -> None:
+        names = [arg.arg for arg in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]]
+        where = f"{self.path}:{node.lineno} {node.name}"
+        length = (node.end_lineno or 0) - node.lineno + 1
+        self.functions.append((where, length, [name for name in names if name not in ("self", "cls")]))
 
 
-def _at_load(tree: ast.AST) -> Iterator[ast.AST]:
-    for node in ast.iter_child_nodes(tree):
-        hidden = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        typing_only = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        if not hidden and not typing_only:
-            yield node
-            yield from _at_load(node)
+def _imported(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        yield node.module
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    for path, tree in TREES.items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", node
+def _for_types_only(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """The blocks of statements within a statement."""
+    yield from (getattr(node, name, []) for name in ("body", "orelse", "finalbody"))
+    yield from (part.body for name in ("handlers", "cases") for part in getattr(node, name, ()))
+
+
+@cache
+def files() -> list[File]:
+    return [_read(path) for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def _read(path: Path) -> File:
+    text = path.read_text(encoding="utf-8")
+    tree, inside = ast.parse(text), path.relative_to(ROOT)
+    file = File(inside, module(path), len(text.splitlines()))
+    file.read(tree.body, at_load=True)
+    if re.search(r"\b(eval|exec|__import__)\b", text):
+        calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        file.calls = {called.id for called in calls if isinstance(called, ast.Name)}
+    return file
+
+
+def roots(names: list[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+def test_one_walk_sees_every_statement() -> None:
+    text = """
+import a
+if TYPE_CHECKING:
+    import b
+try:
+    import c
+except Exception:
+    import d
+else:
+    import e
+finally:
+    import f
+class C:
+    import g
+    async def m(self, x, *, y):
+        with z:
+            import h
+        for _ in z:
+            import i
+        else:
+            import j
+        match x:
+            case 1:
+                import k
+        try:
+            pass
+        except:
+            import l
+"""
+    file = File(Path("x.py"), "x", 0)
+    file.read(ast.parse(text).body, at_load=True)
+    assert (file.imports, file.at_load) == (list("abcefdghijkl"), list("acefdg"))
+    assert (file.broad, file.functions) == (2, [("x.py:15 m", 14, ["x", "y"])])
 
 
 def test_the_core_is_pure() -> None:
     allowed = set(sys.stdlib_module_names) | {"pydantic"}
     impure = {"asyncio", "os", "pathlib", "random", "secrets", "socket", "subprocess", "threading", "time", "datetime"}
-    for path, tree in TREES.items():
-        if path.is_relative_to(ROOT / "bot" / "core"):
-            roots = {name.split(".")[0] for name in imports(tree) if not name.startswith("bot.core")}
-            assert roots <= allowed - impure, (
-                f"{path.relative_to(ROOT)} imports {sorted(roots - allowed | roots & impure)}"
-            )
+    for file in files():
+        if file.path.is_relative_to("bot/core"):
+            found = roots([name for name in file.imports if not name.startswith("bot.core")])
+            assert found <= allowed - impure, f"{file.path} imports {sorted(found - allowed | found & impure)}"
 
 
 @pytest.mark.parametrize("package", sorted(MAY_IMPORT))
 def test_arrows(package: str) -> None:
-    for path, tree in TREES.items():
-        if path.is_relative_to(ROOT / package):
-            ours = {name for name in imports(tree) if name.split(".")[0] in OURS}
+    for file in files():
+        if file.path.is_relative_to(package):
+            ours = {name for name in file.imports if name.split(".")[0] in OURS}
             wrong = {name for name in ours if not name.startswith(MAY_IMPORT[package])}
-            assert not wrong, f"{path.relative_to(ROOT)} may not import {sorted(wrong)}"
+            assert not wrong, f"{file.path} may not import {sorted(wrong)}"
 
 
 def test_only_the_command_line_starts_training() -> None:
-    for path, tree in TREES.items():
-        name = module(path)
-        if name.split(".")[0] != "training" and not name.startswith("bot.cli"):
-            found = [other for other in imports(tree) if other.split(".")[0] == "training"]
-            assert not found, f"{name} imports {found}"
+    for file in files():
+        if file.name.split(".")[0] != "training" and not file.name.startswith("bot.cli"):
+            assert "training" not in roots(file.imports), f"{file.name} imports training"
 
 
 def test_no_import_cycles() -> None:
-    names = {module(path) for path in FILES}
-    graph = {
-        module(path): {other for other in imports(tree, at_load_only=True) if other in names and other != module(path)}
-        for path, tree in TREES.items()
-    }
+    names = {file.name for file in files()}
+    graph = {file.name: {other for other in file.at_load if other in names and other != file.name} for file in files()}
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
@@ -113,37 +193,27 @@ def test_no_import_cycles() -> None:
 
 
 def test_files_and_functions_stay_short() -> None:
-    long_files = [str(p.relative_to(ROOT)) for p in FILES if len(p.read_text(encoding="utf-8").splitlines()) > 400]
-    long_functions = [where for where, node in functions() if (node.end_lineno or 0) - node.lineno + 1 > 60]
+    long_files = [str(file.path) for file in files() if file.lines > 400]
+    long_functions = [where for file in files() for where, length, _ in file.functions if length > 60]
     assert (long_files, long_functions) == ([], [])
 
 
 def test_functions_take_at_most_six_parameters() -> None:
-    def count(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-        names = [arg.arg for arg in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]]
-        return len([name for name in names if name not in ("self", "cls")])
-
     verbs = "bot/cli"  # a verb of the command line has an option per parameter
-    assert [w for w, node in functions() if count(node) > 6 and not w.startswith(verbs)] == []
+    found = [where for file in files() for where, _, names in file.functions if len(names) > 6]
+    assert [where for where in found if not where.startswith(verbs)] == []
 
 
 def test_broad_excepts_stand_only_at_the_boundaries() -> None:
-    broad = []
-    for path, tree in TREES.items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ExceptHandler) and (
-                node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")
-            ):
-                broad.append(str(path.relative_to(ROOT)))
+    broad = {str(file.path): file.broad for file in files() if file.broad}
     assert set(broad) <= {"bot/turns.py", "bot/runner.py", "bot/server/errors.py", "bot/cli/main.py"}
-    assert len(broad) <= 4
+    assert sum(broad.values()) <= 4
 
 
 def test_nothing_is_pickled_or_evaluated() -> None:
-    for path, tree in TREES.items():
-        assert not {"pickle", "joblib", "dill", "marshal", "shelve"} & {n.split(".")[0] for n in imports(tree)}, path
-        calls = [n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
-        assert not {"eval", "exec", "__import__"} & set(calls), path
+    for file in files():
+        assert not {"pickle", "joblib", "dill", "marshal", "shelve"} & roots(file.imports), file.path
+        assert not {"eval", "exec", "__import__"} & file.calls, file.path
 
 
 def test_import_bot_is_light() -> None:

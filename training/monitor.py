@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2, rankdata
+from scipy.special import chdtri
 
 from bot.core.messages import Value
 from training.examples import OOS
@@ -169,7 +169,7 @@ def psi(before: Sequence[str], now: Sequence[str]) -> tuple[float, float, list[t
     p, q = shares(past), shares(present)
     parts = (q - p) * np.log(q / p)
     degrees = max(len(names) - 1, 1)
-    chance = (1 / len(before) + 1 / len(now)) * float(chi2.ppf(1 - _SURE, degrees))
+    chance = (1 / len(before) + 1 / len(now)) * float(chdtri(degrees, _SURE))
     most = np.argsort(-parts, kind="stable")[:5]
     return float(parts.sum()), chance, [(names[at], float(p[at]), float(q[at])) for at in most]
 
@@ -197,6 +197,8 @@ def _predicted(rows: Floats, labels: Floats, fold: NDArray[np.int64]) -> Floats:
 
 
 def _auc(labels: Floats, scores: Floats) -> Floats:
+    from scipy.stats import rankdata  # takes two seconds to load, and few commands come here
+
     ranks = rankdata(scores, axis=0)
     positive = labels.sum(axis=0)
     found: Floats = ((ranks * labels).sum(axis=0) - positive * (positive + 1) / 2) / (

@@ -1,4 +1,7 @@
-"""Training of the entity head, on the real encoder and few rows."""
+"""Training of the entity head, on the real encoder and few rows.
+
+Tests that need torch are slow and load it themselves: loading takes seconds, and every run collects this file.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from bot.core.errors import InputError
 from skills.encoder import Encoder
@@ -20,7 +22,6 @@ from skills.entities_decode import allowed_transitions
 from skills.entities_head import EntityHead
 from training.examples import SlotExample
 from training.recipes.entities import EntityOptions, fit_entities, slot_kinds, slot_spans, trunk_layers, word_labels
-from training.recipes.entities_net import AdamW, Layer, ParameterGroup, chain_loss
 
 CITIES = ("rome", "cologne", "new york", "lisbon", "oslo", "cape town", "lima", "porto")
 FROZEN = EntityOptions(epochs=5, head_rate=2e-2, batch=16)
@@ -75,7 +76,12 @@ def test_layers_of_the_mix_end_where_the_branch_begins() -> None:
     assert trunk_layers(6, EntityOptions(method="late", depth=6)) == (0,)
 
 
+@pytest.mark.slow
 def test_chain_loss_is_the_share_of_the_gold_sequence_among_all() -> None:
+    import torch
+
+    from training.recipes.entities_net import chain_loss
+
     torch.manual_seed(0)
     scores, labels = torch.randn(2, 3, 3), torch.tensor([[1, 2, 0], [0, 1, 0]])
     real, transitions = torch.tensor([[1.0, 1, 1], [1, 1, 0]]), torch.from_numpy(allowed_transitions(("a",)))
@@ -92,6 +98,10 @@ def test_chain_loss_is_the_share_of_the_gold_sequence_among_all() -> None:
 
 @pytest.mark.slow
 def test_optimizer_moves_as_the_library_does() -> None:
+    import torch
+
+    from training.recipes.entities_net import AdamW, ParameterGroup
+
     ours, theirs = (torch.nn.Parameter(torch.arange(4.0) - 1) for _ in range(2))
     library = torch.optim.AdamW([{"params": [theirs], "lr": 0.05, "weight_decay": 0.1}])
     optimizer = AdamW([ParameterGroup([ours], 0.1, 0.1)])
@@ -104,7 +114,12 @@ def test_optimizer_moves_as_the_library_does() -> None:
     torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.slow
 def test_training_layers_compute_what_the_serving_branch_computes(encoder: Encoder) -> None:
+    import torch
+
+    from training.recipes.entities_net import Layer
+
     prefix, [encoding] = "encoder.layer.5.", encoder.run(["where is my kettle"], (5,))
     weights = {name.removeprefix(prefix): encoder.files[name] for name in encoder.files if name.startswith(prefix)}
     layer, state = Layer(weights, encoder.shape, 0.1).eval(), encoding.states[5]
@@ -136,6 +151,7 @@ def test_branch_deeper_than_the_encoder_is_refused(encoder: Encoder) -> None:
         fit_entities(ROWS[:2], encoder, EntityOptions(method="late", depth=7))
 
 
+@pytest.mark.slow
 def test_frozen_head_learns_roles_and_reports_progress(encoder: Encoder) -> None:
     shares: list[float] = []
     head = fit_entities(ROWS, encoder, FROZEN, lambda share, what: shares.append(share))
@@ -151,6 +167,8 @@ def test_frozen_head_learns_roles_and_reports_progress(encoder: Encoder) -> None
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_head_and_leaves_torch_as_it_was(encoder: Encoder) -> None:
+    import torch
+
     options = EntityOptions(method="late", depth=1, epochs=1, seed=3)
     before = torch.get_rng_state()
     one, two = (fit_entities(ROWS[:48], encoder, options) for _ in range(2))

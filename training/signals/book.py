@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from bot.core.errors import IntegrityError
 from training.signals.register import RULES
@@ -83,12 +83,12 @@ class Standing:
     @property
     def low(self) -> float:
         """The lower end of the 90 % interval."""
-        return float(beta.ppf((1 - INTERVAL) / 2, self.a, self.b))
+        return float(betaincinv(self.a, self.b, (1 - INTERVAL) / 2))
 
     @property
     def high(self) -> float:
         """The upper end of the 90 % interval."""
-        return float(beta.ppf((1 + INTERVAL) / 2, self.a, self.b))
+        return float(betaincinv(self.a, self.b, (1 + INTERVAL) / 2))
 
     @property
     def on(self) -> bool:
