@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -292,8 +293,7 @@ async def test_a_hung_skill_gives_the_fallback_in_time() -> None:
 async def test_scores_that_are_no_numbers_are_a_failure() -> None:
     class Odd(Reader):
         async def __call__(self, utterance: Any) -> Any:
-            from functools import partial
-from dataclasses import replace
+            from dataclasses import replace
 
             return replace(await super().__call__(utterance), in_scope=float("nan"))
 
