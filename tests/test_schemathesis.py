@@ -41,6 +41,7 @@ from bot.server.settings import ServerSettings
 from tests.connectors.fakes_gateway import MemoryGateway
 from tests.server.served import understand
 
+pytestmark = pytest.mark.slow
 CASES = int(os.environ.get("UNDERSTUDY_FUZZ", "1000"))
 CHECKS = [
     not_a_server_error,
@@ -87,7 +88,6 @@ def server() -> Iterator[str]:
     loop.close()
 
 
-@pytest.mark.slow
 def test_generated_requests_meet_the_description(server: str) -> None:
     schema = schemathesis.openapi.from_url(f"{server}/openapi.json")
     found = [each.ok() for each in schema.get_all_operations() if isinstance(each, Ok)]

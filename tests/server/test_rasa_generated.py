@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.server.rasa_served import rasa_served
 
+pytestmark = pytest.mark.slow
 CASES = 8
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 LEFT_OUT = {("POST", "/model/train"), ("DELETE", "/model")}
@@ -55,7 +56,6 @@ def ours(method: str, path: str) -> bool:
     return known and (method, path) not in LEFT_OUT
 
 
-@pytest.mark.slow
 def test_generated_requests_meet_the_description(server: str) -> None:
     schema = schemathesis.openapi.from_url(f"{server}/openapi.json")
     found = [each.ok() for each in schema.get_all_operations() if isinstance(each, Ok)]

@@ -102,6 +102,7 @@ def test_few_messages_are_listed_and_not_judged() -> None:
     assert "not judged" in week.findings[0]
 
 
+@pytest.mark.slow
 def test_small_windows_need_more_than_the_usual_limit() -> None:
     rng = np.random.default_rng(0)
     names = [f"i{n}" for n in range(12)]
@@ -110,6 +111,7 @@ def test_small_windows_need_more_than_the_usual_limit() -> None:
     assert np.mean([index > max(0.2, chance) for index, chance, _ in found]) <= 0.03
 
 
+@pytest.mark.slow
 def test_the_classifier_is_right_about_chance() -> None:
     rng = np.random.default_rng(1)
     found = [told_apart(rng.normal(size=(60, 8)), rng.normal(size=(60, 8)), seed)[1] for seed in range(60)]

@@ -60,6 +60,7 @@ def test_all_estimators_find_the_truth() -> None:
     assert found.verdict == "better" and found.reasons == ()
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     held = {"snips": 0, "doubly_robust": 0}
     for seed in range(30):

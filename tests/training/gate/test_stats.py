@@ -14,9 +14,7 @@ ALIKE = World(groups=600, discordance=0.06)
 CROWDS = World(groups=120, discordance=0.06, alike=0.3, sizes=(1, 2, 3, 4, 8))
 
 
-WORLDS = pytest.mark.parametrize(
-    "world", [pytest.param(ALIKE, id="turns"), pytest.param(CROWDS, id="conversations", marks=pytest.mark.slow)]
-)
+WORLDS = pytest.mark.parametrize("world", [pytest.param(ALIKE, id="turns"), pytest.param(CROWDS, id="conversations")])
 
 
 def findings(world: World, runs: int) -> list[str]:
@@ -28,12 +26,14 @@ def findings(world: World, runs: int) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @WORLDS
 def test_two_equal_bundles_are_seldom_called_better_or_worse(world: World) -> None:
     found = findings(world, 200)
     assert found.count("better") + found.count("worse") <= 10
 
 
+@pytest.mark.slow
 @WORLDS
 def test_a_drop_of_two_points_is_stopped_as_often_as_the_formula_says(world: World) -> None:
     drop = World(world.groups, world.discordance, -0.02, world.alike, world.sizes)
