@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,11 +26,12 @@ from bot.core.protocols import Hits, Query, Ranked, Situation, Understanding, Ut
 from bot.manager import Deadlines, Manager, ManagerLimits, Models, Timing
 from bot.project import Project, load_project
 from bot.reminders import Reminders
-from bot.runner import Runner, RunnerLimits
+from bot.runner import Memory, Runner, RunnerLimits
 from bot.sdk.choose import ActionSource, Others
 from bot.store import SqlStore
 from retrieval.search import KnowledgeIndex
 from skills.encoder import MINILM, Encoder, EncoderSettings, EncoderSource
+from skills.encoder_recent import LONGEST
 from skills.ranking import ActionRanking
 from skills.understanding import Understander
 
@@ -169,7 +170,8 @@ def load_models(
         raise NotFound(f"no trained models in {project.settings.state_folder(root)}; run: bot train {root}")
     index = load_index(project, encoder)
     understand, rank = _skills(bundle, project, encoder)
-    search = None if index is None else Runner(Searcher(index), _runner_limits(project))
+    kept = _kept(project)
+    search = None if index is None else Runner(Searcher(index), _runner_limits(project), memory=Memory(_lasting, kept))
     others = Others(project, source)
     use = Models(
         bundle=bundle.id,
@@ -182,6 +184,16 @@ def load_models(
     )
     runners = tuple(runner for runner in (understand, search, rank) if runner is not None)
     return Loaded(project, bundle, index, use, runners, others)
+
+
+def _kept(project: Project) -> int:
+    """How many recent results a skill keeps; with some 8 KiB each, a quarter of what the encodings may take."""
+    return project.settings.encoder.recent_mib << 5
+
+
+def _lasting(query: Query) -> Hashable | None:
+    """What the passages for a short question depend on."""
+    return None if query.filters or len(query.text) > LONGEST else (query.text, query.top)
 
 
 def _runner_limits(project: Project) -> RunnerLimits:
@@ -197,7 +209,8 @@ def _skills(
     threading.Thread(target=understander.warm_up, name="warm-up").start()
     ranking = load_ranking(bundle, project, encoder)
     limits = _runner_limits(project)
-    return Runner(understander, limits), None if ranking is None else Runner(ranking, limits)
+    memory = Memory(understander.lasting, _kept(project))
+    return Runner(understander, limits, memory=memory), None if ranking is None else Runner(ranking, limits)
 
 
 def load_candidate(bot: Bot, bundle: str) -> Candidate:

@@ -3,7 +3,8 @@
 A batch is whatever waits when the thread becomes free, so an idle skill answers at once and a busy one gets larger
 batches; nobody waits for a batch to fill. One bad item never spoils its neighbours: a failed batch is run again item by
 item. A thread that hangs is given up and replaced a few times; then, or after repeated failures, the breaker refuses at
-once and lets one call through from time to time to see whether the skill is well again.
+once and lets one call through from time to time to see whether the skill is well again. What is asked for again, such
+as the meaning of "yes", is answered from memory.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -37,6 +39,17 @@ class RunnerLimits:
     failures: int = 5
     rest: float = 5.0
     replacements: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Memory(Generic[In]):
+    """Which results are kept: the latest `size`, by `key`, which tells all that the result for an item depends on.
+
+    Where `key` gives None the skill is asked every time. Whoever gets a result must not change it.
+    """
+
+    key: Callable[[In], Hashable | None]
+    size: int
 
 
 @dataclass(slots=True)
@@ -104,8 +117,11 @@ class Runner(Generic[In, Out]):
         skill: Skill[In, Out],
         limits: RunnerLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
+        memory: Memory[In] | None = None,
     ) -> None:
         self._skill, self.limits = skill, limits or RunnerLimits()
+        self._memory = memory if memory is not None and memory.size else None
+        self._kept: OrderedDict[Hashable, Out] = OrderedDict()
         self._breaker = _Breaker(self.limits, clock)
         self._inbox: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting = self._hung = 0
@@ -121,6 +137,23 @@ class Runner(Generic[In, Out]):
             DeadlineExceeded: no result in time.
             SkillError: the skill raised, or is resting after repeated failures.
         """
+        key = self._memory.key(item) if self._memory is not None else None
+        if key is None:
+            return await self._ask(item, deadline)
+        found = self._kept.get(key)
+        if found is None:
+            found = await self._ask(item, deadline)
+            self._keep(key, found)
+        self._kept.move_to_end(key)
+        return found
+
+    def _keep(self, key: Hashable, result: Out) -> None:
+        assert self._memory is not None
+        self._kept[key] = result
+        if len(self._kept) > self._memory.size:
+            self._kept.popitem(last=False)
+
+    async def _ask(self, item: In, deadline: float | None) -> Out:
         seconds = self.limits.deadline if deadline is None else deadline
         self._admit()
         loop = asyncio.get_running_loop()

@@ -54,13 +54,14 @@ class EntityRules:
         patterns: Mapping[str, tuple[str, ...]],
         synonyms: Mapping[str, str],
         where: Locality | None = None,
+        built_in: Sequence[str] = BUILT_IN,
     ) -> EntityRules:
-        """The rules of a project, kept to the entity types that its domain declares."""
+        """The rules of a project, kept to the entity types that its domain declares; `built_in` are those it wants."""
         return cls(
             {kind: values for kind, values in lookups.items() if kind in declared},
             {kind: values for kind, values in patterns.items() if kind in declared},
             dict(synonyms),
-            tuple(kind for kind in BUILT_IN if kind in declared),
+            tuple(kind for kind in BUILT_IN if kind in declared and kind in built_in),
             where or Locality(),
         )
 
@@ -87,6 +88,10 @@ class EntityExtractor:
     def warm_up(self) -> None:
         """Load what the first message of its kind would have to wait for; may be called from any thread."""
         self._built_ins.warm_up()
+
+    def timeless(self, text: str) -> bool:
+        """Whether a text has the same entities whenever it is said."""
+        return self._built_ins.timeless(text)
 
     def run(self, utterances: Sequence[Utterance], encodings: Sequence[Encoding]) -> list[tuple[Entity, ...]]:
         """The entities of each message in the order of its text; no two overlap. Offsets are characters of the text.

@@ -242,11 +242,16 @@ class BuiltIns:
     def find(self, text: str, now: float) -> list[Entity]:
         """All entities of the types, overlaps and all. `now` is seconds since 1970 UTC."""
         text = text[:MAX_TEXT]
-        types = self.types if self.where.language[:2] not in ("en", "zh") or _may_hold_values(text) else self._addresses
-        return [entity for kind in types for entity in self._of(kind, text, now)]
+        return [entity for kind in self._worth_a_look(text) for entity in self._of(kind, text, now)]
 
-    @property
-    def _addresses(self) -> tuple[str, ...]:
+    def timeless(self, text: str) -> bool:
+        """Whether `find` gives the same at any time: only what a date means depends on the day."""
+        return "date" not in self.types or "date" not in self._worth_a_look(text[:MAX_TEXT])
+
+    def _worth_a_look(self, text: str) -> tuple[str, ...]:
+        """The types that may be in the text."""
+        if self.where.language[:2] not in ("en", "zh") or _may_hold_values(text):
+            return self.types
         return tuple(kind for kind in self.types if kind in _UNTRIGGERED)
 
     def _of(self, kind: str, text: str, now: float) -> Iterable[Entity]:

@@ -131,7 +131,8 @@ def _compiled(kind: str, text: str) -> regex.Pattern[str]:
 def _matches(pattern: regex.Pattern[str], text: str) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     try:
-        for match in pattern.finditer(text, timeout=PATTERN_SECONDS):
+        # Keeping the interpreter lock: taking it again from a busy event loop lasts longer than any honest match.
+        for match in pattern.finditer(text, timeout=PATTERN_SECONDS, concurrent=False):
             if match.end() > match.start():
                 found.append(match.span())
             if len(found) == MAX_FOUND:

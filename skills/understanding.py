@@ -17,6 +17,7 @@ from bot.core.events import Entity, Scored
 from bot.core.program import Program
 from bot.core.protocols import Understanding, Utterance
 from skills.encoder import Encoder, Encoding
+from skills.encoder_recent import LONGEST
 from skills.entities import EntityExtractor
 from skills.gibberish import is_gibberish
 from skills.intent import IntentHead
@@ -40,6 +41,10 @@ class Entities(Protocol):
 
     def warm_up(self) -> None:
         """Load what is loaded on first use."""
+        ...
+
+    def timeless(self, text: str) -> bool:
+        """Whether a text has the same entities whenever it is said."""
         ...
 
     def run(self, utterances: Sequence[Utterance], encodings: Sequence[Encoding]) -> list[tuple[Entity, ...]]:
@@ -84,6 +89,11 @@ class Understander:
         if self.entities is not None:
             self.entities.warm_up()
 
+    def lasting(self, item: Utterance) -> str | None:
+        """What the result for a short message depends on; None where it may be another one later."""
+        lasts = len(item.text) <= LONGEST and (self.entities is None or self.entities.timeless(item.text))
+        return item.text if lasts else None
+
     def run(self, batch: Sequence[Utterance]) -> list[Understanding]:
         """One result per message, in order. A blank message has no intents, no entities and no vector."""
         batch = [_shortened(item) for item in batch]
@@ -114,7 +124,12 @@ class Understander:
         ]
 
     def _is_noise(self, text: str, encoding: Encoding) -> bool:
-        """Whether somebody hit keys at random; what an author gave as an example is meant, however it looks."""
+        """Whether somebody hit keys at random; what an author gave as an example is meant, however it looks.
+
+        Judged for bots that speak English alone: the tokenizer breaks words of other languages into crumbs too.
+        """
+        if self.language.languages != ("en",):
+            return False
         known = self.intent is not None and self.intent.examples.find(text) is not None
         return not known and is_gibberish(text, encoding.offsets)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.core.errors import DeadlineExceeded, Overloaded, SkillError
-from bot.runner import Runner, RunnerLimits
+from bot.runner import Memory, Runner, RunnerLimits
 from tests.fakes import Clock, EchoSkill, eventually
 
 
@@ -61,6 +61,33 @@ async def test_a_bad_item_fails_alone() -> None:
         results = await asyncio.gather(*map(runner.run, ["a", "bad", "b"]), return_exceptions=True)
     assert results[0] == "a" and results[2] == "b"
     assert str(results[1]) == "skill 'echo': raised ValueError: no"
+
+
+async def test_what_is_asked_for_again_is_answered_from_memory() -> None:
+    skill = EchoSkill()
+    memory: Memory[str] = Memory(lambda item: None if item == "now" else item, 2)
+    runner: Runner[Any, Any] = Runner(skill, memory=memory)
+    for item in ("a", "now", "now", "a", "b", "a", "c", "a", "b"):  # c drives b out, for a was asked for since
+        assert await runner.run(item) == item
+    runner.close()
+    assert [item for batch in skill.batches for item in batch] == ["a", "now", "now", "b", "c", "b"]
+
+
+async def test_a_failure_is_not_remembered() -> None:
+    errors: dict[Any, Exception] = {"bad": ValueError("no")}
+    runner: Runner[Any, Any] = Runner(EchoSkill(errors), memory=Memory(str, 2))
+    await failure(runner.run("bad"))
+    del errors["bad"]
+    assert await runner.run("bad") == "bad"
+    runner.close()
+
+
+async def test_a_memory_of_no_size_keeps_nothing() -> None:
+    skill = EchoSkill()
+    runner: Runner[Any, Any] = Runner(skill, memory=Memory(str, 0))
+    assert [await runner.run("a"), await runner.run("a")] == ["a", "a"]
+    runner.close()
+    assert skill.batches == [["a"], ["a"]]
 
 
 async def test_a_wrong_number_of_results_is_an_error() -> None:

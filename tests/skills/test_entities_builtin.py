@@ -117,6 +117,13 @@ def test_only_the_declared_types_are_found() -> None:
     assert {entity.type for entity in BuiltIns(("email",)).find("me@x.org, $5, tomorrow", NOW)} == {"email"}
 
 
+def test_only_what_may_hold_a_date_depends_on_the_time() -> None:
+    assert EVERYTHING.timeless("where is my parcel, a@b.com?")
+    assert not EVERYTHING.timeless("on friday")
+    assert BuiltIns(("number",)).timeless("on friday")
+    assert not BuiltIns(("date",), Locality("fr")).timeless("demain")
+
+
 def test_unknown_type_is_refused_with_the_known_ones() -> None:
     with pytest.raises(SettingsError, match=r"expected types of number, .* found colour"):
         BuiltIns(("colour",))

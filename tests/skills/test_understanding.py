@@ -11,7 +11,9 @@ from bot.core.errors import IntegrityError
 from bot.core.program import Behaviour, Program
 from bot.core.protocols import Utterance
 from skills.encoder import Encoder
+from skills.entities import EntityExtractor, EntityRules
 from skills.intent import Examples, IntentHead
+from skills.language import LanguageIdentification
 from skills.understanding import MAX_CHARACTERS, RANKING, Understander
 
 
@@ -77,12 +79,27 @@ def test_an_example_is_meant_even_if_it_looks_like_noise(head: IntentHead, encod
     assert known.run([Utterance(noise)])[0].in_scope > 0.9
 
 
+def test_words_of_other_languages_are_no_noise(head: IntentHead, encoder: Encoder, tmp_path: Path) -> None:
+    program = Program(behaviour=Behaviour(languages=("pt",)))
+    ours = Understander.load(_with(head, tmp_path), encoder, program)
+    assert ours.run([Utterance("obrigado")])[0].in_scope > 0
+
+
 def _with(head: IntentHead, folder: Path, *examples: str) -> Path:
     """A bundle of the head, which knows the examples as its first intent's."""
     again = IntentHead(head.intents, head.weights, head.blend, head.encoder)
     again.examples = Examples.of(examples, [0] * len(examples))
     again.save(folder / "intent")
     return folder
+
+
+def test_only_what_stays_the_same_lasts(head: IntentHead, encoder: Encoder) -> None:
+    dated = EntityExtractor(rules=EntityRules(built_in=("date", "email")))
+    with_dates = Understander(encoder, head, dated, LanguageIdentification(("en",)))
+    texts = ("yes please", "until tomorrow", "yes " * 100)
+    assert [with_dates.lasting(Utterance(text)) for text in texts] == ["yes please", None, None]
+    without = Understander(encoder, head, None, LanguageIdentification(("en",)))
+    assert without.lasting(Utterance("until tomorrow")) == "until tomorrow"
 
 
 def test_an_enormous_text_is_read_at_its_beginning(understander: Understander) -> None:
