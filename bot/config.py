@@ -39,6 +39,7 @@ from bot.sections import ChannelsSettings as ChannelsSettings
 from bot.sections import EncoderSettings as EncoderSettings
 from bot.sections import GateSettings as GateSettings
 from bot.sections import GeneratorSettings as GeneratorSettings
+from bot.sections import LearningSettings as LearningSettings
 from bot.sections import PrivacySettings as PrivacySettings
 from bot.sections import QueueSettings as QueueSettings
 from bot.sections import RetrievalSettings as RetrievalSettings
@@ -97,6 +98,8 @@ class Settings(BaseSettings):
     """Answers from documents."""
     gate: GateSettings = GateSettings()
     """What a newly trained bundle must show before it is put to use."""
+    learning: LearningSettings = LearningSettings()
+    """How the bot learns from conversations."""
     privacy: PrivacySettings = PrivacySettings()
     """What may be learned from, and for how long."""
     generator: GeneratorSettings = GeneratorSettings()

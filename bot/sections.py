@@ -135,14 +135,22 @@ class GateSettings(Section):
         return parts(value)
 
 
+class LearningSettings(Section):
+    """How the bot learns from conversations. docs/learning.md tells the whole."""
+
+    replay_per_intent: int = Field(default=50, ge=0, le=1000)
+    """Masked messages of each intent that go on teaching when their conversations have expired. 0: none; then a bot
+    forgets what only old conversations taught it."""
+
+
 class PrivacySettings(Section):
     """What may be learned from, and for how long. docs/privacy.md tells what masking does."""
 
     train: Literal["opt-out", "opt-in"] = "opt-out"
     """opt-out: conversations teach unless the person refused; opt-in: only those of people who agreed."""
     retention_days: int | None = Field(default=None, ge=1, le=36_500)
-    """Days after its last event when a conversation teaches no more and `bot erase --expired` deletes it. Default:
-    kept."""
+    """Days after its last event when `bot erase --expired` deletes a conversation and it teaches no more, but for what
+    `learning.replay_per_intent` keeps of it. Default: kept."""
     regions: Annotated[tuple[Region, ...], NoDecode] = ()
     """Countries, as ISO 3166 letters, whose phone numbers come without a prefix. Default: those of the languages.
     In the environment: separated by commas."""

@@ -54,6 +54,10 @@ class Permission:
         if at >= self._words.get(sender, (at, train))[0]:
             self._words[sender] = (at, train)
 
+    def words(self) -> dict[str, bool]:
+        """The latest yes or no of those who said one, by who they are to their channel."""
+        return {sender: train for sender, (_, train) in self._words.items()}
+
     def permitted(self, history: Sequence[ev.Recorded]) -> bool:
         """Whether a conversation may be learned from; `history` are all its facts."""
         if not history or history[-1].event.kind == "erased":

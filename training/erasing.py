@@ -25,6 +25,7 @@ from training.gate import page
 from training.gather import read_log
 from training.people import Person, words_of
 from training.receipts import Receipt, Receipts
+from training.replay import Replay
 from training.runs import Runs
 from training.seen import Seen
 from training.snapshots import SnapshotStore
@@ -60,11 +61,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """The signed receipt and its file. `stuck` are models, indexes and snapshots that still hold the person's words."""
+    """The signed receipt and its file. `stuck` are models, indexes and snapshots that still hold the person's words.
+
+    `kept` rows of conversations that expired go on teaching.
+    """
 
     receipt: Receipt
     path: Path
     stuck: tuple[str, ...]
+    kept: int = 0
 
 
 def erase(place: Place, person: Person, reminders: Forget, at: float | None = None) -> Erased:
@@ -83,10 +88,14 @@ def erase(place: Place, person: Person, reminders: Forget, at: float | None = No
         rows, snapshots, bundles = _from_snapshots(place, names, store, at)
         bundles |= {*Seen(place.models).forget(names), *_unnoted(place, store, names, log)}
         pages = [*page.forget(place.state / "reports", set(names)), *lesson.forget(place.state / "learn", set(names))]
-        first = _sweep(place, wanted)
-        events = asyncio.run(_from_log(place.log, names, at))
+        replay = Replay(place.state, place.settings.learning.replay_per_intent)
+        stays = (replay.path,) if person.expired and replay.most else ()
+        rows += 0 if stays else replay.forget(names)
+        kept = sum(row.conversation in person.talks for row in replay.rows())
+        first = _sweep(place, wanted, stays)
+        events = asyncio.run(_from_log(place.log, [name for name in names if person.talks[name]], at))
         dropped = reminders(names)
-        last = _sweep(place, wanted)
+        last = _sweep(place, wanted, stays)
     told = Receipt(
         id=f"{datetime.fromtimestamp(at, UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         at=datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds"),
@@ -103,7 +112,7 @@ def erase(place: Place, person: Person, reminders: Forget, at: float | None = No
         remaining=_named(place, last.remaining),
     )
     stuck = [path for path in last.remaining if any(path.is_relative_to(folder) for folder in place.sealed)]
-    return Erased(*receipts.issue(told), _named(place, stuck))
+    return Erased(*receipts.issue(told), _named(place, stuck), kept)
 
 
 def outdated(log: Sequence[ev.Recorded], settings: Settings, now: float) -> Person:
@@ -122,7 +131,7 @@ def outdated(log: Sequence[ev.Recorded], settings: Settings, now: float) -> Pers
         for name, talk in talks.items()
         if talk[-1].event.kind != "erased" and expired(talk[-1].at, settings.privacy, now)
     }
-    return Person("expired", old)
+    return Person("expired", old, expired=True)
 
 
 def _wanted(place: Place, person: Person, log: Iterable[ev.Recorded]) -> Wanted:
@@ -133,6 +142,7 @@ def _wanted(place: Place, person: Person, log: Iterable[ev.Recorded]) -> Wanted:
             talks.setdefault(recorded.conversation, []).append(recorded)
     others = [text for talk in talks.values() for text in words_of(talk)]
     said = [text for talk in person.talks.values() for text in words_of(talk)]
+    said += [row.text for row in Replay(place.state, 0).rows() if row.conversation in mine]
     ids = {*mine, *_senders(person)} - {*talks, *_senders(Person("", {name: tuple(t) for name, t in talks.items()}))}
     return Wanted.of(ids, said, [*others, *_authored(place.project)], masker_of(place.settings))
 
@@ -177,8 +187,8 @@ def _unnoted(place: Place, store: BundleStore, names: Collection[str], log: Iter
             yield listed.id
 
 
-def _sweep(place: Place, wanted: Wanted) -> Swept:
-    kept = {place.log, *(place.log.with_name(place.log.name + end) for end in ("-wal", "-shm", "-journal"))}
+def _sweep(place: Place, wanted: Wanted, stays: Collection[Path]) -> Swept:
+    kept = {*stays, place.log, *(place.log.with_name(place.log.name + end) for end in ("-wal", "-shm", "-journal"))}
     return sweep(place.root, place.state, kept, place.sealed, wanted)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.core.errors import InputError
+from bot.core.errors import Conflict, InputError
 from bot.core.events import Recorded
 from bot.manifest import DataSet
 from training.consent import cleared
@@ -18,6 +19,7 @@ from training.labels import RuleBook, examples, read_signals
 from training.privacy import natural, natural_intent, natural_slots
 from training.ranking_log import choices
 from training.ranking_rows import RankingData, ranking_data
+from training.replay import SOURCE, Replay, Today
 from training.rows import Row, intents_on, slots_on
 from training.sides import Side
 from training.signals.similarity import Vectors, lexical, of_vectors
@@ -39,6 +41,7 @@ class Sources:
     """Where rows come from. `log` is the log's database file; `intents` and `slots` are JSONL files.
 
     With a `snapshot`, all rows and their sides are those of the snapshot; of the log only next actions are learned.
+    `replay` is what is kept of conversations that are gone.
     `book` says how far labelling rules are believed; `vectors` encodes texts for them (None: they compare letters).
     """
 
@@ -49,6 +52,7 @@ class Sources:
     snapshot: Snapshot | None = None
     book: RuleBook = field(default_factory=RuleBook)
     vectors: Vectors | None = None
+    replay: Replay | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,15 @@ def gather(sources: Sources, options: SplitOptions) -> Gathered:
 
     Raises:
         InputError: a file has bad rows, or there is nothing to learn from.
+        Conflict: the snapshot is not there any more.
     """
     settings = sources.project.settings if sources.project is not None else None
-    log = cleared(read_log(sources.log), settings) if sources.log is not None and sources.log.exists() else []
-    found = _from_files(sources, options, log) if sources.snapshot is None else _from_snapshot(sources, log)
+    raw = read_log(sources.log) if sources.log is not None and sources.log.exists() else []
+    log = cleared(raw, settings)
+    if sources.snapshot is not None:
+        found = _from_snapshot(sources, log)
+    else:
+        found = _from_files(sources, options, log, _replayed(sources, raw))
     return replace(found, seen=_seen(found, log))
 
 
@@ -95,8 +104,20 @@ def _seen(found: Gathered, log: Sequence[Recorded]) -> frozenset[str]:
     return frozenset({row.origin.group for side in sides for row in side if row.origin.group} | chosen)
 
 
-def _from_files(sources: Sources, options: SplitOptions, log: Sequence[Recorded]) -> Gathered:
-    parts = _parts(sources, log)
+def _replayed(sources: Sources, raw: Sequence[Recorded]) -> list[_Part]:
+    """What is kept of conversations that are gone."""
+    if sources.replay is None or sources.project is None:
+        return []
+    today = Today(raw, sources.project.settings.privacy, time.time(), sources.book)
+    rows = sources.replay.recalled(today)
+    intents, slots = map(natural_intent, intents_on(rows, "train")), map(natural_slots, slots_on(rows, "train"))
+    return [_known(_Part(SOURCE, tuple(intents), tuple(slots)), sources.project)]
+
+
+def _from_files(
+    sources: Sources, options: SplitOptions, log: Sequence[Recorded], replayed: Sequence[_Part]
+) -> Gathered:
+    parts = [*_parts(sources, log), *replayed]
     intents = clean([row for part in parts for row in part.intents])
     slots = clean([row for part in parts for row in part.slots])
     if not intents.rows and not slots.rows:
@@ -117,6 +138,8 @@ def _from_files(sources: Sources, options: SplitOptions, log: Sequence[Recorded]
 
 def _from_snapshot(sources: Sources, log: Sequence[Recorded]) -> Gathered:
     assert sources.snapshot is not None
+    if not sources.snapshot.path.is_dir():
+        raise Conflict("somebody was erased from the snapshot that was to be learned from; run bot learn again")
     rows, data = _ordered(sources.snapshot.rows, sources.project), (sources.snapshot.described(),)
     intents = [clean([natural_intent(row) for row in intents_on(rows, *sides)]) for sides in (_TEACH, _MEASURE)]
     slots = [clean([natural_slots(row) for row in slots_on(rows, *sides)]) for sides in (_TEACH, _MEASURE)]

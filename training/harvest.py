@@ -23,6 +23,7 @@ from training.examples import OOS, OUTSIDE, SlotExample
 from training.labels import ENOUGH, Label, RuleBook, Signals, read_signals
 from training.lesson import Leakage, stamp
 from training.privacy import PLACEHOLDER
+from training.replay import SOURCE
 from training.rows import Mark, Row, authored, row_id
 from training.sides import Place, SplitOptions, newest, pseudonym, sides
 from training.signals.similarity import lexical, of_vectors
@@ -44,7 +45,8 @@ ENTITIES = "entities corrected"
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What a harvest needs besides the log. `taught` are ids of rows that the bundle in use was trained on, and
-    `not_before` the time before which rows may not go into the time hold-out."""
+    `not_before` the time before which rows may not go into the time hold-out. `replay` are rows of conversations that
+    are gone; they only teach. `now` is in seconds since 1970 (None: as the clock says)."""
 
     project: Project
     book: RuleBook
@@ -52,6 +54,8 @@ class Ground:
     split: SplitOptions = field(default_factory=SplitOptions)
     taught: AbstractSet[str] = frozenset()
     not_before: float = 0.0
+    replay: Sequence[Row] = ()
+    now: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +77,25 @@ class Harvest:
         """The rows of the log."""
         return tuple(row for row in self.rows if row.source == LOG)
 
+    @property
+    def replayed(self) -> int:
+        """How many rows are of conversations that are gone."""
+        return sum(row.source == SOURCE for row in self.rows)
+
 
 def harvest(history: Sequence[Recorded], ground: Ground) -> Harvest:
     """Everything there is to learn from a log and its project; the same input gives the same rows."""
-    clean = cleared(history, ground.project.settings)
+    clean = cleared(history, ground.project.settings, ground.now)
     kept = {recorded.conversation for recorded in clean}
     alike = lexical if ground.vectors is None else of_vectors(ground.vectors, _texts(clean))
     signals = read_signals(clean, ground.book, alike)
     lang = ground.project.settings.languages[0]
     rows = [*authored(*from_project(ground.project.nlu, lang), PROJECT), *_logged(signals, clean, ground.project)]
+    again = _known(ground.replay, ground.project)
+    rows += again
+    taught = ground.taught | {row.id for row in again}
     names = clusters([row.text for row in rows], ground.vectors)
-    places = [_place(row, name, ground.taught) for row, name in zip(rows, names, strict=True)]
+    places = [_place(row, name, taught) for row, name in zip(rows, names, strict=True)]
     since = newest(places)
     since = None if since is None else max(since, ground.not_before)
     settled = sides(places, ground.split, since)
@@ -158,6 +170,12 @@ def _logged(signals: Signals, history: Sequence[Recorded], project: Project) -> 
         if turn.said and (label is not None or marked is not None):
             rows.append(_row(turn, intent, label, marked))
     return rows
+
+
+def _known(rows: Iterable[Row], project: Project) -> list[Row]:
+    """The rows whose labels the project still has."""
+    intents, entities = {*project.program.intents, OOS, ""}, set(project.program.entities)
+    return [row for row in rows if row.intent in intents and (row.tags is None or _has(row.slot_example(), entities))]
 
 
 def _best(labels: Iterable[Label]) -> dict[tuple[str, int], Label]:

@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from training.labels import RULES_FILE, RuleBook
 from training.lesson import Lesson, Stage, lessons, stamp, write
 from training.privacy import VERSION
 from training.progress import Progress, part, silent
+from training.replay import Replay, Today
 from training.rows import Row
 from training.runs import Runs, key_of
 from training.sides import SplitOptions
@@ -133,12 +134,14 @@ class _Round:
     def __init__(
         self, request: LearnRequest, workshop: Workshop, progress: Progress, clock: Callable[[], float]
     ) -> None:
-        self.request, self.workshop, self.progress, self._clock = request, workshop, progress, clock
+        self.request, self.workshop, self.progress = request, workshop, progress
         self.store = BundleStore(request.models)
         self.snapshots = SnapshotStore(request.state / SNAPSHOTS)
+        most = request.project.settings.learning.replay_per_intent
+        self.replay = Replay(request.state, most, request.vectors)
         self.result: TrainResult | None = None
         self.plays: list[Tests | None] = []
-        at = clock()
+        at = self._at = clock()
         name = f"{datetime.fromtimestamp(at, UTC):%Y%m%d-%H%M%S}"
         self.folder = request.state / LESSONS / name
         self.lesson = Lesson(at=stamp(at), outcome="failed", headline="", name=request.project.settings.name)
@@ -146,6 +149,23 @@ class _Round:
 
     def run(self) -> None:
         """Read top to bottom."""
+        with self._alone():  # nobody is erased between the reading of the log and the writing of the snapshot
+            read = self._read()
+        if read is None:
+            return
+        found, snapshot = read
+        if self.last is not None and self.last.inputs == self.lesson.inputs:
+            return self._nothing_new(self.last, snapshot)
+        found.signals.book.save(self.request.state / RULES_FILE)
+        with self._stage("candidate", 0.25) as said:
+            result = self.result = train_project(self._training(snapshot), self.workshop, self._part(0.25, 0.98))
+            said(f"trained and judged, bundle {result.bundle.id}")
+        self.add(**findings.judged(result, self.plays, self.folder))
+        self.ends(*findings.verdict(result, self.request.dry_run, self._on_trial))
+        self._keep(snapshot)
+
+    def _read(self) -> tuple[Harvest, Snapshot] | None:
+        """From log to snapshot; None if there is nothing to learn."""
         request = self.request
         with self._stage("conversations", 0.0) as said:
             imported = _import(request)
@@ -153,23 +173,18 @@ class _Round:
             said(f"{len({item.conversation for item in history})} in the log, {imported} new")
         with self._stage("labels", 0.05) as said:
             book = RuleBook.load(request.state / RULES_FILE)
-            found = harvest(history, self._ground(book))
+            found = harvest(history, self._ground(book, self._today(history, book)))
             self.add(findings.heard(history, found, imported), **findings.labelled(found))
-            said(f"{len(found.logged)} labels, {sum(row.human for row in found.logged)} of them by people")
+            again = f", {found.replayed} messages kept of conversations that are gone" if found.replayed else ""
+            said(f"{len(found.logged)} labels, {sum(row.human for row in found.logged)} of them by people{again}")
         if not found.logged:
-            return self.ends("nothing to learn", *_nothing_to_learn(history))
+            self.ends("nothing to learn", *_nothing_to_learn(history))
+            return None
         with self._stage("snapshot", 0.2) as said:
             snapshot = self._snapshot(found, history)
             self.add(inputs=self._inputs(snapshot), snapshot=snapshot.id, position=snapshot.dataset.position)
             said(f"{len(snapshot.rows)} rows, {snapshot.id[:12]}")
-        if self.last is not None and self.last.inputs == self.lesson.inputs:
-            return self._nothing_new(self.last, snapshot)
-        found.signals.book.save(request.state / RULES_FILE)
-        with self._stage("candidate", 0.25) as said:
-            result = self.result = train_project(self._training(snapshot), self.workshop, self._part(0.25, 0.98))
-            said(f"trained and judged, bundle {result.bundle.id}")
-        self.add(**findings.judged(result, self.plays, self.folder))
-        self.ends(*findings.verdict(result, request.dry_run, self._on_trial))
+        return found, snapshot
 
     def add(self, *parts: Mapping[str, object], **more: object) -> None:
         """Fields of the lesson that are known now."""
@@ -215,10 +230,22 @@ class _Round:
         since = bool(moves) and moves[-1].action == "promote" and moves[-1].at >= last.at
         return None if since and moves[-1].id != last.bundle else last
 
-    def _ground(self, book: RuleBook) -> Ground:
+    def _ground(self, book: RuleBook, today: Today) -> Ground:
         taught, not_before = self._known_to_current()
-        request = self.request
-        return Ground(request.project, book, request.vectors, request.split, taught, not_before)
+        request, again = self.request, self.replay.recalled(today)
+        return Ground(request.project, book, request.vectors, request.split, taught, not_before, again, self._at)
+
+    def _today(self, history: Sequence[Recorded], book: RuleBook) -> Today:
+        return Today(history, self.request.project.settings.privacy, self._at, book)
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        """Keep some of what taught a proven bundle. The log is read again: somebody may have been erased since."""
+        with self._alone():
+            today = self._today(read_log(self.request.log), RuleBook.load(self.request.state / RULES_FILE))
+            self.replay.keep(snapshot.rows, today, more=self.lesson.outcome in _PROVEN)
+
+    def _alone(self) -> AbstractContextManager[None]:
+        return Runs(self.request.state / RUNS).alone(self.progress)
 
     def _known_to_current(self) -> tuple[frozenset[str], float]:
         """The rows that the bundle in use was trained on: they must not measure its successor.
@@ -318,6 +345,7 @@ _OF_LOG = ("reviewed turns", "signals")
 """What a manifest calls rows of the log that are of no snapshot."""
 _WAS = {"promoted": "put to use", "on trial": "tried on a part of the conversations", "kept back": "kept back"}
 _DONE = tuple(_WAS)
+_PROVEN = ("promoted", "on trial")
 
 
 def _import(request: LearnRequest) -> int:

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from bot.core import events as ev
 from bot.core.errors import NotFound
 from bot.core.messages import Audio, File
+from training.replay import Replay
 from training.seen import Seen
 from training.snapshots import SnapshotStore
 
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`who` is a user or a conversation; `talks` are the facts of each of their conversations, in order."""
+    """`who` is a user or a conversation; `talks` are the facts of each of their conversations, in order.
+
+    `expired`: they are nobody in particular, but all whose conversations are too old.
+    """
 
     who: str
     talks: Mapping[str, tuple[ev.Recorded, ...]]
+    expired: bool = False
 
     @property
     def conversations(self) -> tuple[str, ...]:
@@ -33,8 +38,8 @@ class Person:
         return tuple(self.talks)
 
 
-def find_person(log: Iterable[ev.Recorded], who: str) -> Person:
-    """The conversations that `who` is the id or the sender of.
+def find_person(log: Iterable[ev.Recorded], who: str, replay: Replay | None = None) -> Person:
+    """The conversations that `who` is the id or the sender of; also those that only `replay` still knows.
 
     Raises:
         NotFound: there is none.
@@ -45,7 +50,9 @@ def find_person(log: Iterable[ev.Recorded], who: str) -> Person:
         talks.setdefault(recorded.conversation, []).append(recorded)
         if isinstance(recorded.event, ev.Started) and recorded.event.sender == who:
             theirs.add(recorded.conversation)
-    found = {name: tuple(talk) for name, talk in talks.items() if name == who or name in theirs}
+    theirs |= set() if replay is None else set(replay.conversations(who))
+    wanted = {who, *theirs}
+    found = {name: tuple(talks.get(name, ())) for name in dict.fromkeys((*talks, *sorted(theirs))) if name in wanted}
     if not found:
         raise NotFound(f"the log has no conversation and no user {who!r}; a user is who a channel says has sent it")
     return Person(who, found)
@@ -111,7 +118,7 @@ def _blobs(talk: Sequence[ev.Recorded]) -> Iterator[str]:
 
 
 def beside(person: Person, state: Path, models: Path) -> dict[str, JsonValue]:
-    """What is kept about a person beside the log: rows of snapshots, and the bundles that have seen them."""
+    """What is kept about a person beside the log: rows to learn from, and the bundles that have seen them."""
     snapshots = SnapshotStore(state / "snapshots")
     rows: list[JsonValue] = [
         {"snapshot": name, **row.model_dump(mode="json", exclude_defaults=True)}
@@ -119,5 +126,10 @@ def beside(person: Person, state: Path, models: Path) -> dict[str, JsonValue]:
         for row in snapshots.open(name).rows
         if row.conversation in person.talks
     ]
+    kept: list[JsonValue] = [
+        row.model_dump(mode="json", exclude_defaults=True)
+        for row in Replay(state, 0).rows()
+        if row.conversation in person.talks
+    ]
     bundles: list[JsonValue] = [*Seen(models).by(person.conversations)]
-    return {"snapshot_rows": rows, "bundles": bundles}
+    return {"snapshot_rows": rows, "replay_rows": kept, "bundles": bundles}

@@ -28,7 +28,7 @@ KEY, FOLDER = Path("keys") / "receipts.key", "receipts"
 class Receipt(Value):
     """What an erasure did.
 
-    `person` and `conversations` are pseudonyms; `events` counts deleted facts, `rows` those of snapshots. `snapshots`
+    `person` and `conversations` are pseudonyms; `events` counts deleted facts, `rows` those to learn from. `snapshots`
     are (old id, id of what took its place). `bundles` had learned from the person or were measured on them; their
     files hold no text. `remaining` are files that still hold the person's words, for somebody to look at.
     """

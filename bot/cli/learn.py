@@ -126,6 +126,7 @@ def _train_request(
     from bot.project import load_project
     from training.gather import Sources
     from training.labels import RULES_FILE, RuleBook
+    from training.replay import Replay
     from training.runs import Runs
     from training.train import SKILLS, TrainRequest
     from training.workshop import FitOptions
@@ -142,6 +143,7 @@ def _train_request(
         tuple(files["intents"]),
         tuple(files["slots"]),
         book=RuleBook.load(settings.state_folder(root) / RULES_FILE),
+        replay=Replay(settings.state_folder(root), settings.learning.replay_per_intent),
     )
     return TrainRequest(
         models=model_store(settings, root).root,

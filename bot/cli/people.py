@@ -52,9 +52,10 @@ def export(
     """Write a conversation's events as JSON lines; for a user, or with --json, all that is kept as one JSON object."""
     from training.gather import read_log
     from training.people import find_person
+    from training.replay import Replay
 
     place = _place(project)
-    person = find_person(read_log(place.log), who)
+    person = find_person(read_log(place.log), who, Replay(place.state, 0))
     if json or who not in person.talks:
         content = text_json.dumps(plain(asyncio.run(_everything(place, person))), ensure_ascii=False, indent=1) + "\n"
     else:
@@ -114,7 +115,8 @@ def erase(
         typer.confirm(_question(person), abort=True)
     done = _erase(place, person)
     if json:
-        as_json({**done.receipt.model_dump(mode="json"), "receipt": str(done.path), "retrain": done.receipt.retrain})
+        more = {"receipt": str(done.path), "retrain": done.receipt.retrain, "kept": done.kept}
+        as_json({**done.receipt.model_dump(mode="json"), **more})
     else:
         _show(done)
     raise typer.Exit(1 if done.stuck else 0)
@@ -123,8 +125,9 @@ def erase(
 def _named(place: Place, who: str) -> Person:
     from training.gather import read_log
     from training.people import find_person
+    from training.replay import Replay
 
-    return find_person(read_log(place.log), who)
+    return find_person(read_log(place.log), who, Replay(place.state, 0))
 
 
 def _outdated(place: Place) -> Person:
@@ -155,7 +158,13 @@ def _show(done: Erased) -> None:
         f"{receipt.events} events of {len(receipt.conversations)} conversations deleted; empty tombstones stay"
     )
     if receipt.rows or receipt.reminders:
-        console.print(f"{receipt.rows} rows of snapshots and {receipt.reminders} reminders deleted")
+        console.print(f"{receipt.rows} rows to learn from and {receipt.reminders} reminders deleted")
+    if done.kept:
+        console.print(
+            f"{done.kept} masked messages of them are kept to learn from: bot erase WHO reaches them, and "
+            "`learning: {replay_per_intent: 0}` in bot.yml keeps none",
+            markup=False,
+        )
     for old, new in receipt.snapshots:
         console.print(f"  snapshot {old[:12]} was replaced by {new[:12]}", markup=False)
     for bundle in receipt.bundles:

@@ -7,6 +7,7 @@ import gzip
 import html
 import json
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from training.loop import Learned, LearnRequest, learn
 from training.people import beside, everything, find_person
 from training.privacy import Masker
 from training.receipts import Receipts
+from training.replay import Replay
 from training.seen import Seen
 from training.sides import SplitOptions
 from training.snapshots import SnapshotStore
@@ -148,7 +150,7 @@ def test_the_receipt_names_snapshots_and_bundles_but_not_the_person(place: Place
     receipt = Receipts(place.state).check(path)
     assert done.path == path and done.stuck == () and done.receipt == receipt
     assert receipt.bundles == (bundle,) and receipt.bundle_in_use == bundle and receipt.retrain
-    assert [pair[0] for pair in receipt.snapshots] == [old] and receipt.rows == 1 and receipt.reminders == 1
+    assert [pair[0] for pair in receipt.snapshots] == [old] and receipt.rows == 2 and receipt.reminders == 1
     assert receipt.person == Receipts(place.state).pseudonym("mine") and "mine" not in path.read_text()
     assert "results/errors.yml" in receipt.removed and {"old.jsonl", "old.csv"} <= set(receipt.changed)
 
@@ -156,7 +158,7 @@ def test_the_receipt_names_snapshots_and_bundles_but_not_the_person(place: Place
 def test_a_changed_receipt_is_refused(place: Place) -> None:
     gone(place)
     (path,) = (place.state / "receipts").iterdir()
-    path.write_text(path.read_text().replace('"rows": 1', '"rows": 0'))
+    path.write_text(path.read_text().replace('"rows": 2', '"rows": 1'))
     with pytest.raises(IntegrityError, match="signature"):
         Receipts(place.state).check(path)
     with pytest.raises(NotFound):
@@ -196,6 +198,18 @@ def test_old_conversations_expire_when_the_project_says_so(place: Place) -> None
     settings = place.settings.model_copy(update={"privacy": PrivacySettings(retention_days=1)})
     assert outdated(log, settings, 1000.0).conversations == ()
     assert set(outdated(log, settings, 1e9).conversations) == {"mine", "theirs", "theirs-2"}
+
+
+def test_what_is_kept_of_expired_conversations_goes_with_its_person(place: Place) -> None:
+    settings = place.settings.model_copy(update={"privacy": PrivacySettings(retention_days=1)})
+    place = replace(place, settings=settings)
+    reminders = partial(forget, place.state / "reminders.json")
+    done = erase(place, outdated(read_log(place.log), settings, 1e9), reminders, at=1e9)
+    assert done.kept == 3 and holding(place.root, "zebraquartz") == [f"{STATE}/replay/rows.jsonl"]
+    assert gather(Sources(place.project, place.log, replay=Replay(place.state, 9)), SplitOptions()).seen >= {"mine"}
+    person = find_person(read_log(place.log), "mine", Replay(place.state, 0))
+    assert erase(place, person, reminders, at=2e9).receipt.rows == 1
+    assert holding(place.root, "zebraquartz", "Ω & co", MAIL) == []
 
 
 async def test_everything_about_a_person_is_exported(place: Place) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bot.bundles import BundleStore
+from bot.config import LearningSettings, PrivacySettings
 from bot.core.errors import BotError, InputError
 from bot.project import load_project
 from tests.training.toy import ToyWorkshop
@@ -182,3 +183,25 @@ def test_every_night_is_three_o_clock_and_numbers_are_hours() -> None:
     for wrong in ("never", "0", "-3"):
         with pytest.raises(ValueError):
             seconds_until(wrong, 0.0)
+
+
+@pytest.mark.parametrize("kept", [50, 0])
+def test_what_expired_conversations_taught_is_not_unlearned_unless_nothing_may_be_kept(
+    shop: LearnRequest, kept: int
+) -> None:
+    shop = configured(shop, learning=LearningSettings(replay_per_intent=kept))
+    run(replace(shop, logs=(logs(shop),)))
+    fresh = logs(shop, "fetch", "buy", 20, "fresh")
+    fresh.write_text(fresh.read_text().replace("2026-03", "2026-12"))
+    limited = configured(shop, privacy=PrivacySettings(retention_days=90))
+    found = run(replace(limited, logs=(fresh,)))
+    snapshot = SnapshotStore(shop.state / "snapshots").open(found.lesson.snapshot)
+    texts = [row.text for row in snapshot.rows if row.source == "replay"]
+    assert bool(texts) == bool(kept) and all(text.startswith("scrub") for text in texts)
+    assert (shop.state / "replay" / "rows.jsonl").exists() == bool(kept)
+
+
+def configured(request: LearnRequest, **sections: object) -> LearnRequest:
+    """The same project with other settings."""
+    settings = request.project.settings.model_copy(update=sections)
+    return replace(request, project=replace(request.project, settings=settings))
