@@ -264,7 +264,7 @@ def resolved() -> list[ev.Recorded]:
 def test_a_log_teaches_what_nobody_labelled_with_the_weight_of_its_rule() -> None:
     (row,) = examples(read_signals(resolved()))
     assert (row.text, row.intent, row.weight) == ("is it open today", "hours", 0.8)
-    assert row.where == "one, turn 1 (answer_accepted 1)"
+    assert row.where == "one, turn 1 (answer_accepted 2)"
     assert (row.origin.group, row.origin.month) == ("one", "2026-03")
 
 

@@ -24,6 +24,9 @@ from training.gate.verdict import Comparison, Finding
 
 FEW = 20
 """With fewer rows that count, a first bundle is not held to a floor."""
+FEWEST = 50
+"""With fewer rows nothing is claimed of a skill that is no classifier, unless it is worse."""
+_CLASSIFIERS = ("intent", "entities")
 
 
 def compare(candidate: Measured, current: Measured | None) -> Comparison:
@@ -62,13 +65,14 @@ def moves(candidate: Measured, current: Measured, rows: Sequence[int]) -> stats.
 
 def _paired(candidate: Measured, current: Measured, rows: Sequence[int]) -> Comparison:
     moved, groups = moves(candidate, current, rows), groups_of([candidate.rows[row] for row in rows])
-    effect = stats.design_effect(moved, groups)
-    margin = stats.margin(len(rows), int(np.abs(moved).sum()), effect)
+    spread = _spread(candidate, current, rows)
+    effect = stats.design_effect(spread, groups)
+    margin = stats.margin(len(rows), float(np.square(spread).sum()), effect)
     change = stats.changed(sums_of(candidate, current, rows), margin)
     return Comparison(
         skill=candidate.skill,
         metric=candidate.metric,
-        finding=finding(change, margin),
+        finding=_claimed(candidate.skill, finding(change, margin), len(rows)),
         candidate=candidate.metric_on(rows),
         current=current.metric_on(rows),
         change=Metric(value=change.value, low=change.low, high=change.high, n=len(rows)),
@@ -84,6 +88,19 @@ def _paired(candidate: Measured, current: Measured, rows: Sequence[int]) -> Comp
     )
 
 
+def _spread(candidate: Measured, current: Measured, rows: Sequence[int]) -> stats.Floats:
+    """The change of each row: of its score where rows have one, else whether it is right. Squares add up to what the
+    margin calls discordance."""
+    if any(side.total[row] != 2 for side in (candidate, current) for row in rows):
+        return moves(candidate, current, rows)
+    return np.array([candidate.hits[row] - current.hits[row] for row in rows], dtype=np.float64)
+
+
+def _claimed(skill: str, found: Finding, rows: int) -> Finding:
+    """Too few rows to tell do not stop a skill that few projects have many rows of."""
+    return "too few rows" if found == "inconclusive" and skill not in _CLASSIFIERS and rows < FEWEST else found
+
+
 def finding(change: stats.Change, margin: float) -> Finding:
     """What a change means."""
     told = change.p <= stats.FOUND
@@ -97,7 +114,8 @@ def finding(change: stats.Change, margin: float) -> Finding:
 def _first(candidate: Measured) -> Comparison:
     rows = range(len(candidate.right))
     telling = sum(total > 0 for total in candidate.total)
-    figure, floor = candidate.metric_on(rows), round(_floor(candidate), 5) if telling >= FEW else None
+    held = telling >= FEW and candidate.skill in _CLASSIFIERS
+    figure, floor = candidate.metric_on(rows), round(_floor(candidate), 5) if held else None
     said: Finding = "first" if floor is None or figure.value >= floor else "below floor"
     return Comparison(skill=candidate.skill, metric=candidate.metric, finding=said, candidate=figure, floor=floor)
 

@@ -13,7 +13,7 @@ import numpy as np
 from bot.core.protocols import Utterance
 from training.evaluate import IntentResult, SlotResult, Understander, intent_results, slot_results
 from training.examples import OOS, IntentExample, SlotExample
-from training.gate.measured import Measured, measured_intents, measured_slots
+from training.gate.measured import Judged, Measured, measured_intents, measured_scores, measured_slots, shared
 from training.gate.verdict import Integrity
 from training.perturb import KINDS, perturbed
 from training.progress import Progress, part, silent
@@ -31,6 +31,10 @@ Play = Callable[[Path], "Tests | None"]
 """Plays the project's tests with the skills in a bundle's folder; None where there are none."""
 
 
+METRICS = {"ranking": "accuracy", "retrieval": "mrr"}
+"""What the mean score of a skill's rows is called."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """95th percentile of a message alone, in milliseconds (None: not measured), and the size of the folder in bytes."""
@@ -41,12 +45,16 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One bundle: the labels that it knows by skill, and what it makes of the held-out rows; `noise` by kind."""
+    """One bundle: the labels that it knows by skill, and what it makes of the held-out rows; `noise` by kind.
+
+    `scored` are rows of other skills, which were judged by a score a row, by the skill's name.
+    """
 
     labels: Mapping[str, Sequence[str]]
     intents: Sequence[IntentResult] = ()
     slots: Sequence[SlotResult] = ()
     noise: Mapping[str, Sequence[IntentResult]] = field(default_factory=dict)
+    scored: Mapping[str, Sequence[Judged]] = field(default_factory=dict)
     cost: Cost | None = None
     tests: Tests | None = None
 
@@ -57,6 +65,9 @@ class Side:
             found["intent"] = measured_intents(self.intents, self.labels["intent"])
         if self.labels.get("entities") and self.slots:
             found["entities"] = measured_slots(self.slots, self.labels["entities"])
+        for skill, rows in self.scored.items():
+            if rows:
+                found[skill] = measured_scores(skill, METRICS[skill], rows, self.labels.get(skill, ()))
         return found
 
 
@@ -73,6 +84,17 @@ class Evidence:
     current_id: str | None = None
     skills: Sequence[str] = ("intent", "entities")
     fresh: Sequence[IntentResult] = ()
+
+
+def paired(candidate: Side, current: Side) -> tuple[Side, Side]:
+    """Both with those of their scored rows that the other has as well, in the same order."""
+    both = {
+        skill: shared(rows, current.scored[skill])
+        for skill, rows in candidate.scored.items()
+        if skill in current.scored
+    }
+    ours, theirs = ({skill: rows[side] for skill, rows in both.items()} for side in (0, 1))
+    return replace(candidate, scored={**candidate.scored, **ours}), replace(current, scored=theirs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ def turns(candidate: Measured, current: Measured, policy: Policy) -> tuple[tuple
 
 def checks(comparison: Comparison, flips: Sequence[Turn], policy: Policy) -> list[Check]:
     """The bound of the rate, and the critical intents."""
-    found = [_rate(comparison, policy)] if comparison.change is not None else []
+    told = comparison.change is not None and comparison.finding != "too few rows"
+    found = [_rate(comparison, policy)] if told else []
     if policy.critical and comparison.skill == "intent" and comparison.change is not None:
         found.append(_critical([turn for turn in flips if turn.critical], policy))
     return found

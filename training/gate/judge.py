@@ -15,7 +15,7 @@ from training.gate.measured import Measured
 from training.gate.sentences import comparison_sentence, integrity_sentence
 from training.gate.verdict import Check, Comparison, Pictures, Point, Policy, Shift, Slice, Turn, Verdict
 
-_GOOD = ("first", "better", "non-inferior", "unmeasured")
+_GOOD = ("first", "better", "non-inferior", "unmeasured", "too few rows")
 _SHIFTS = 60
 Pairs = Mapping[str, tuple[Measured, Measured]]
 

@@ -1,4 +1,7 @@
-"""A skill's held-out rows as a paired comparison needs them."""
+"""A skill's held-out rows as a paired comparison needs them.
+
+Any skill can be judged that gives each row a score from 0 to 1: a `Judged` row holds it.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,39 @@ from numpy.typing import NDArray
 
 from bot.manifest import Metric
 from training.evaluate import IntentResult, SlotResult, spelled
-from training.examples import OOS, IntentExample, SlotExample
+from training.examples import NOWHERE, OOS, IntentExample, Origin, SlotExample
 from training.gate import stats
 from training.split import key
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What a bundle made of a held-out row, and the score of that from 0 (wrong) to 1 (wholly right).
+
+    For a list of answers that is the reciprocal rank of the right one. `right` and `said` are for people to read; only
+    bundles that know the `label` are asked ("" is known to all). What is between two bundles must be the same row:
+    `text`, `right` and `where` are its identity.
+    """
+
+    text: str
+    right: str
+    said: str
+    score: float
+    sureness: float = 0.0
+    label: str = ""
+    lang: str = "en"
+    where: str = ""
+    origin: Origin = NOWHERE
+
+    @property
+    def id(self) -> tuple[str, str, str]:
+        """What makes it the same row for two bundles."""
+        return self.text, self.right, self.where
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
-    """Labels are intents, or kinds of slots. `right` tells for each row whether it is wholly right.
+    """Labels are intents, kinds of slots or actions. `right` tells for each row whether it is wholly right.
 
     The figure over some rows is twice the `hits` by the `total`. `gold` and `said` are for people to read.
     """
@@ -26,10 +54,10 @@ class Measured:
     skill: str
     metric: str
     labels: frozenset[str]
-    rows: tuple[IntentExample | SlotExample, ...]
+    rows: tuple[IntentExample | SlotExample | Judged, ...]
     row_labels: tuple[frozenset[str], ...]
     right: tuple[bool, ...]
-    hits: tuple[int, ...]
+    hits: tuple[float, ...]
     total: tuple[int, ...]
     gold: tuple[str, ...]
     said: tuple[str, ...]
@@ -79,6 +107,30 @@ def measured_slots(results: Sequence[SlotResult], labels: Sequence[str]) -> Meas
         said=tuple(spelled(result.row.text, result.predicted) for result in results),
         sureness=tuple(result.score for result in results),
     )
+
+
+def measured_scores(skill: str, metric: str, rows: Sequence[Judged], labels: Sequence[str] = ()) -> Measured:
+    """Rows with scores, as `shared` of both bundles; the figure is the mean score."""
+    return Measured(
+        skill=skill,
+        metric=metric,
+        labels=frozenset(labels),
+        rows=tuple(rows),
+        row_labels=tuple(frozenset({row.label} - {""}) for row in rows),
+        right=tuple(row.score >= 1 for row in rows),
+        hits=tuple(row.score for row in rows),
+        total=(2,) * len(rows),
+        gold=tuple(row.right for row in rows),
+        said=tuple(row.said for row in rows),
+        sureness=tuple(row.sureness for row in rows),
+    )
+
+
+def shared(one: Sequence[Judged], other: Sequence[Judged]) -> tuple[list[Judged], list[Judged]]:
+    """The rows that are in both, in the same order; each row once."""
+    first, second = ({row.id: row for row in side} for side in (one, other))
+    both = [name for name in first if name in second]
+    return [first[name] for name in both], [second[name] for name in both]
 
 
 def groups_of(rows: Sequence[Any]) -> NDArray[np.int64]:

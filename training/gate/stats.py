@@ -121,7 +121,7 @@ def design_effect(difference: Floats, groups: NDArray[np.int64]) -> float:
     return max(1.0, float(together @ together) / alone)
 
 
-def margin(rows: int, discordant: int, effect: float = 1.0) -> float:
+def margin(rows: int, discordant: float, effect: float = 1.0) -> float:
     """The drop that so many rows can exclude with 80 % power when nothing has changed; one point at least.
 
     `discordant` rows are right in one bundle only; one more is counted, as none seen does not mean that there are none.

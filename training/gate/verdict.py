@@ -12,7 +12,9 @@ from typing import Literal
 from bot.core.messages import Value
 from bot.manifest import Metric
 
-Finding = Literal["first", "better", "non-inferior", "worse", "inconclusive", "below floor", "unmeasured"]
+Finding = Literal[
+    "first", "better", "non-inferior", "worse", "inconclusive", "below floor", "unmeasured", "too few rows"
+]
 State = Literal["passed", "failed", "waived", "insufficient data"]
 Release = Literal["normal", "patch"]
 VERSION = 1

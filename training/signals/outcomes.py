@@ -50,7 +50,8 @@ def task_completed(talk: Talk, alike: Alike) -> Iterator[Candidate]:
 
 
 def answer_accepted(talk: Talk, alike: Alike) -> Iterator[Candidate]:
-    """The user liked the answer, nothing went wrong from there on, and the conversation was closed as resolved.
+    """The user liked the answer, nothing went wrong from there on, and the conversation was closed as resolved: intent
+    and answer were right.
 
     For bots that answer questions it is what a completed task is for others. Trap: only those who were understood get
     that far, so this adds easy examples; and some like an answer for its tone.
@@ -60,6 +61,10 @@ def answer_accepted(talk: Talk, alike: Alike) -> Iterator[Candidate]:
         if turn.said and liked and not turn.completed and accepted(turn) and resolved(talk, at):
             events = (*turn.evidence("understood", "rated"), *proof(talk, at, "ended"))
             yield says(turn, "intent", turn.intent, events)
+            shown = dict.fromkeys(name for reply in turn.replies for name in reply.passages)
+            yield from (says(turn, "passage", name, events) for name in shown)
+            if turn.answer and not shown:
+                yield says(turn, "reply", turn.answer, events)
 
 
 def handoff_resolved(talk: Talk, alike: Alike) -> Iterator[Candidate]:

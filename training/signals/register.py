@@ -30,7 +30,7 @@ RULES: tuple[Rule, ...] = (
     Rule("chose_none", 1, 0.85, chose_none),
     Rule("quick_reply", 1, 0.9, quick_reply),
     Rule("task_completed", 1, 0.85, task_completed),
-    Rule("answer_accepted", 1, 0.8, answer_accepted),
+    Rule("answer_accepted", 2, 0.8, answer_accepted),
     Rule("handoff_resolved", 1, 0.85, handoff_resolved),
     Rule("rephrase_success", 1, 0.75, rephrase_success),
     Rule("rephrase_handoff", 1, 0.6, rephrase_handoff),
