@@ -78,10 +78,9 @@ OFF_TOPIC = (
 def fit_relevance(contents: Contents, encoder: Embedder) -> Relevance:
     """The relevance model of a corpus. The one in `contents` is not looked at."""
     searcher = Searcher(contents)
-    sample = sorted(contents.chunks, key=lambda chunk: chunk.id)[:SAMPLE]
-    asked = [half(_question(chunk)) for chunk in sample]
+    sample = pseudo_questions(contents.chunks)
     positives, near, far = list[float](), list[float](), list[float]()
-    for chunk, text, vector in zip(sample, asked, _vectors(asked, encoder), strict=True):
+    for (chunk, text), vector in zip(sample, _vectors([text for _, text in sample], encoder), strict=True):
         ranked = searcher.rank(text, vector, top=CONTEXT)
         own = np.array([contents.chunks[number].document == chunk.document for number in ranked.chunks], bool)
         if own[:1].any():
@@ -90,6 +89,11 @@ def fit_relevance(contents: Contents, encoder: Embedder) -> Relevance:
     for text, vector in zip(OFF_TOPIC, _vectors(OFF_TOPIC, encoder), strict=True):
         far.extend(searcher.rank(text, vector, top=1).fused)
     return fit(np.array(positives), _even(near, far), WEIGHT * min(1.0, len(positives) / FULL))
+
+
+def pseudo_questions(chunks: Sequence[Chunk], most: int = SAMPLE) -> list[tuple[Chunk, str]]:
+    """Chunks, the same ones whatever their order, each with half of a question that it answers."""
+    return [(chunk, half(_question(chunk))) for chunk in sorted(chunks, key=lambda chunk: chunk.id)[:most]]
 
 
 def half(text: str) -> str:

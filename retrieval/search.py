@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from bot.core.protocols import Hits, Query
 from retrieval.corpus import Chunk
 from retrieval.index import Contents, Embedder, check_fingerprint, read_index
 from retrieval.lexical import Floats, Ints
+from retrieval.projection import QueryProjection
 
 CANDIDATES = 50
 """Chunks taken from each of the two searches."""
@@ -124,14 +126,30 @@ class Searcher:
 
 
 class KnowledgeIndex:
-    """A `Retriever` over an index on disk, read once."""
+    """A `Retriever` over an index on disk, read once. `projection` turns the questions' vectors, if there is one."""
 
-    def __init__(self, index: str, contents: Contents, embedder: Embedder) -> None:
+    def __init__(
+        self, index: str, contents: Contents, embedder: Embedder, projection: QueryProjection | None = None
+    ) -> None:
         self.id = index
+        self.contents = contents
         self.chunks = contents.chunks
+        self.projection = projection
         self._relevance = contents.relevance
         self._embedder = embedder
         self._searcher = Searcher(contents)
+
+    def projected(self, projection: QueryProjection | None) -> KnowledgeIndex:
+        """The same index, sharing its memory, with another projection or none.
+
+        Raises:
+            InputError: the projection is for vectors of another dimension.
+        """
+        if projection is not None and projection.dimension != self._embedder.dimension:
+            raise InputError(f"expected a projection of {self._embedder.dimension}, found {projection.dimension}")
+        found = copy(self)
+        found.projection = projection
+        return found
 
     @classmethod
     def open(cls, root: Path, embedder: Embedder) -> KnowledgeIndex:
@@ -165,6 +183,8 @@ class KnowledgeIndex:
         for vector in vectors:
             if np.shape(vector) != (self._embedder.dimension,):
                 raise InputError(f"expected vectors of shape ({self._embedder.dimension},), found {np.shape(vector)}")
+        if self.projection is not None:
+            vectors = [self.projection.run(vector) for vector in vectors]
         return [np.ascontiguousarray(vector, np.float32) for vector in vectors]
 
     def _hits(self, query: Query, vector: Floats) -> Hits:

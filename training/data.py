@@ -27,7 +27,7 @@ from bot.core.events import Corrected, Entity, Received, Recorded, Started, Tran
 from bot.manifest import DataSet
 from skills.entities_head import kind_name
 from skills.entities_rules import words
-from training.examples import OUTSIDE, Example, FaqExample, IntentExample, Origin, Passage, SlotExample
+from training.examples import OUTSIDE, Example, FaqExample, IntentExample, Origin, Passage, PassageExample, SlotExample
 
 if TYPE_CHECKING:
     from bot.project.nlu import NluData
@@ -299,4 +299,6 @@ def _content(row: Example) -> dict[str, object]:
         return {"text": row.text, "intent": row.intent, "lang": row.lang, **weight}
     if isinstance(row, SlotExample):
         return {"text": row.text, "offsets": row.offsets, "tags": row.tags, "intent": row.intent, "lang": row.lang}
+    if isinstance(row, PassageExample):
+        return {"text": row.text, "chunk": row.chunk, "lang": row.lang, "weight": round(row.weight, 4)}
     return {"text": row.text, "id": row.id, "lang": row.lang}

@@ -91,6 +91,23 @@ class FaqExample:
 
 
 @dataclass(frozen=True, slots=True)
+class PassageExample:
+    """A question of a conversation and the chunk, and its document, that answered it, by their ids.
+
+    `weight` is how far that is believed, `at` the time in seconds since 1970.
+    """
+
+    text: str
+    chunk: str
+    document: str
+    lang: str = "en"
+    where: str = field(default="", compare=False)
+    origin: Origin = field(default=NOWHERE, compare=False)
+    weight: float = field(default=1.0, compare=False)
+    at: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """An entry of a knowledge base: an FAQ pair (`question`, `answer`) or a passage (`text` only)."""
 
@@ -102,4 +119,4 @@ class Passage:
     lang: str = "en"
 
 
-Example = IntentExample | SlotExample | FaqExample
+Example = IntentExample | SlotExample | FaqExample | PassageExample
