@@ -138,7 +138,7 @@ def zipped(**entries: bytes) -> bytes:
 
 DOCTYPE = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><x>&b;</x>'
 
-BAD = {
+BAD: dict[str, tuple[str, bytes | Callable[[], bytes], str]] = {
     "latin-1": (".txt", b"Gr\xf6\xdfe", "UTF-8"),
     "binary": (".md", b"\x00\x01", "NUL"),
     "empty": (".md", b"", "found none"),
@@ -151,17 +151,17 @@ BAD = {
     "json list": (".jsonl", b"[1]", "one row on each line"),
     "deep json": (".jsonl", b"[" * 100_000, "line 1: expected a JSON object"),
     "not a pdf": (".pdf", b"hello", "whole PDF"),
-    "scanned pdf": (".pdf", pdf(), "OCR"),
+    "scanned pdf": (".pdf", pdf, "OCR"),
     "not a zip": (".docx", b"PK hello", "zip archive"),
-    "other zip": (".docx", zipped(a=b"b"), "Word document"),
+    "other zip": (".docx", lambda: zipped(a=b"b"), "Word document"),
     "tags": (".html", b"<p>" * (MAX_TAGS + 1), "tags"),
-    "many entries": (".docx", zipped(**{f"f{n}": b"" for n in range(1001)}), "1000 entries"),
-    "ratio": (".docx", zipped(bomb=b"0" * 10_000_000), "times its packed size"),
-    "total": (".docx", zipped(**{f"f{n}": b"0" * 2_000_000 for n in range(60)}), "bytes unpacked"),
-    "traversal": (".docx", zipped(**{"../../evil": b"x"}), "inside the archive"),
-    "absolute": (".docx", zipped(**{"/etc/evil": b"x"}), "inside the archive"),
-    "entities": (".docx", zipped(**{"word/document.xml": DOCTYPE}), "document type"),
-    "entities in utf-16": (".docx", zipped(**{"a.xml": DOCTYPE.decode().encode("utf-16")}), "document type"),
+    "many entries": (".docx", lambda: zipped(**{f"f{n}": b"" for n in range(1001)}), "1000 entries"),
+    "ratio": (".docx", lambda: zipped(bomb=b"0" * 10_000_000), "times its packed size"),
+    "total": (".docx", lambda: zipped(**{f"f{n}": b"0" * 2_000_000 for n in range(60)}), "bytes unpacked"),
+    "traversal": (".docx", lambda: zipped(**{"../../evil": b"x"}), "inside the archive"),
+    "absolute": (".docx", lambda: zipped(**{"/etc/evil": b"x"}), "inside the archive"),
+    "entities": (".docx", lambda: zipped(**{"word/document.xml": DOCTYPE}), "document type"),
+    "entities in utf-16": (".docx", lambda: zipped(**{"a.xml": DOCTYPE.decode().encode("utf-16")}), "document type"),
 }
 
 
@@ -169,7 +169,7 @@ BAD = {
 def test_a_bad_file_is_refused_with_what_was_expected_and_found(case: str) -> None:
     suffix, data, told = BAD[case]
     with pytest.raises(InputError, match=r"expected .*found") as caught:
-        read(suffix, data, Source("x"))
+        read(suffix, data() if callable(data) else data, Source("x"))
     assert told in str(caught.value)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss, precision_recall_fscore_support, roc_auc_score
 
 from training import metrics as m
 
@@ -18,6 +17,8 @@ def some_labels(rows: int = 400, share: float = 0.8) -> tuple[list[str], list[st
 
 
 def test_f1_agrees_with_scikit_learn() -> None:
+    from sklearn.metrics import precision_recall_fscore_support
+
     gold, predicted = some_labels()
     precision, recall, f1, support = precision_recall_fscore_support(gold, predicted, labels=LABELS)
     found = m.per_class(gold, predicted)
@@ -29,6 +30,8 @@ def test_f1_agrees_with_scikit_learn() -> None:
 
 
 def test_auroc_agrees_with_scikit_learn_where_scores_tie() -> None:
+    from sklearn.metrics import brier_score_loss, roc_auc_score
+
     rng = np.random.default_rng(1)
     scores = rng.integers(8, size=300) / 8
     positive = [bool(value) for value in rng.random(300) < scores]
