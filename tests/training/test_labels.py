@@ -310,4 +310,4 @@ def test_the_same_log_gives_the_same_labels(tmp_path: Path) -> None:
     events = {event for label in once.labels for source in label.provenance for event in source.events}
     assert events
     assert events <= positions
-    assert json.dumps([label.value for label in once.labels]) == '["hours", "order"]'
+    assert json.dumps([label.value for label in once.labels]) == '["hours", "Until six.", "order", "Yes."]'

@@ -96,9 +96,14 @@ def _spread(candidate: Measured, current: Measured, rows: Sequence[int]) -> stat
     return np.array([candidate.hits[row] - current.hits[row] for row in rows], dtype=np.float64)
 
 
+def tells(skill: str, rows: int) -> bool:
+    """Whether so many rows are enough to hold a skill to them."""
+    return skill in _CLASSIFIERS or rows >= FEWEST
+
+
 def _claimed(skill: str, found: Finding, rows: int) -> Finding:
     """Too few rows to tell do not stop a skill that few projects have many rows of."""
-    return "too few rows" if found == "inconclusive" and skill not in _CLASSIFIERS and rows < FEWEST else found
+    return found if found in ("better", "worse") or tells(skill, rows) else "too few rows"
 
 
 def finding(change: stats.Change, margin: float) -> Finding:
