@@ -9,7 +9,8 @@ did not refuse. Strategies weigh the turns (`training.draws` turns weights into 
 - implicit: labelling rules (`training.signals`) say that the turn went wrong;
 - audit: uniformly at random, whatever the turn looks like.
 
-What says the same as another turn, or as a labelled example, has no weight but that of the audit.
+What says the same as another turn, or as a labelled example, has no weight but that of the audit. What signs tell of a
+turn's intent need not be asked: its weight falls by how far they are believed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from skills.intent import has_words
 from training.draws import SHARES, Drawn, Flags, Floats, Reason, by_rank, draw, spread, within
 from training.examples import OOS
 from training.judgements import Judged, Place, judged
-from training.labels import RuleBook
+from training.labels import RuleBook, merge
 from training.review_items import Guess, Item, Neighbour, Said
 from training.sides import fraction
 from training.signals import RULES, Candidate, LoggedTurn, candidates, conversations, of_vectors, turns
@@ -162,6 +163,7 @@ def _drawn(frame: Sequence[LoggedTurn], open_: Flags, talks: _Talks, budget: int
     vectors = np.stack([_vector(reading) for reading in readings])
     doubt = np.array([uncertainty(reading) for reading in readings])
     fresh = np.where(_first_of_kind(frame, open_, talks.desk), 1.0, 1e-9)
+    fresh *= np.array([1 - talks.told(turn) for turn in frame])
     picks = {reason: share * budget for reason, share in SHARES.items()}
     margin = np.where(open_, by_rank(doubt * fresh, picks["margin"]) * fresh, 0.0)
     clusters = spread(vectors, doubt * fresh * open_, max(1, round(picks["diverse"])), seed)
@@ -234,8 +236,11 @@ class _Talks:
         texts = list(dict.fromkeys(turn.text for talk in self._talks.values() if len(talk) > 1 for turn in talk))
         self._said: dict[Place, list[Candidate]] = {}
         rules = [rule for rule in RULES if not rule.human]
-        for found in candidates(logged, of_vectors(self._vectors, [text for text in texts if text.strip()]), rules):
+        said = candidates(logged, of_vectors(self._vectors, [text for text in texts if text.strip()]), rules)
+        for found in said:
             self._said.setdefault((found.conversation, found.turn), []).append(found)
+        labels = [label for label in merge(said, desk.book, rules) if label.task == "intent"]
+        self._told = {(label.conversation, label.turn): label.confidence for label in labels}
         self._trust = {name: standing.accuracy for name, standing in desk.book.standings(rules).items()}
         self._examples: npt.NDArray[np.float32] | None = None
 
@@ -244,6 +249,10 @@ class _Talks:
         fresh = [text for text in texts if text not in known]
         known.update(zip(fresh, self.desk.vectors(fresh) if fresh else (), strict=True))
         return np.stack([known[text] for text in texts])
+
+    def told(self, turn: LoggedTurn) -> float:
+        """How sure signs are of the turn's intent, 0 where they say nothing of it."""
+        return self._told.get(turn_place(turn), 0.0)
 
     def blame(self, turn: LoggedTurn) -> float:
         """How likely the turn went wrong, from what rules say of it."""

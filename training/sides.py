@@ -1,10 +1,12 @@
 """Which rows teach and which measure: decided by ids and a salt, so that it stays the same while data grow.
 
 A row of the log goes where its customer goes, so conversations and customers never straddle; a row without a customer
-goes where its words go. Where the log spans eight weeks, its newest weeks only measure. Then rows that say the same
-(a cluster) are brought to one side: the more protected side keeps them, "test" before "time" before "train", and the
-copies on the other side are left out. Two exceptions keep this fair and useful: an author's own example is not lost
-because a customer said the same; and what an earlier bundle was trained on never measures a later one.
+goes where its words go. Where the log spans eight weeks, what people labelled of its newest weeks only measures; labels
+that nobody gave cannot measure, so they teach at once, or a bot would learn what is new a month late. Then rows that
+say the same (a cluster) are brought to one side: the more protected side keeps them, "test" before "time" before
+"train", and the copies on the other side are left out. Two exceptions keep this fair and useful: an author's own
+example is not lost because a customer said the same; and what an earlier bundle was trained on never measures a later
+one.
 """
 
 from __future__ import annotations
@@ -125,7 +127,7 @@ def _own(place: Place, held_out: Set[str], since: float | None) -> Side:
         return "train"
     if place.anchor in held_out:
         return "test"
-    return "time" if since is not None and place.at >= since else "train"
+    return "time" if since is not None and place.at >= since and place.human else "train"
 
 
 def _cluster_sides(places: Sequence[Place], own: Sequence[Side], pinned: Set[str]) -> dict[str, tuple[Side, bool]]:

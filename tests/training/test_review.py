@@ -93,6 +93,14 @@ async def test_signs_that_it_went_wrong_are_a_reason(tmp_path: Path) -> None:
     assert items and {(item.text, item.signs) for item in items} == {("parcel lost?", ("thumb_down",))}
 
 
+async def test_what_signs_have_told_is_not_asked(tmp_path: Path) -> None:
+    doubtful = ["hello parcel money", "money parcel hello now", "parcel hello or money"]
+    talks = [[user(text), bot(rating=1.0 if text == doubtful[0] else None)] for text in doubtful]
+    store = await logged(tmp_path, *talks, *([user(text), bot()] for text in SURE))
+    drawn = counts(*(queue(store.log, desk(), by, 2) for by in "abcdefghijkl"))
+    assert drawn[doubtful[0]] < min(drawn[doubtful[1]], drawn[doubtful[2]])
+
+
 async def test_a_tenth_is_judged_by_a_second_person_but_by_no_third(tmp_path: Path) -> None:
     store = await asked(tmp_path, *(f"parcel {n} {text}" for n in "abcdefg" for text in SURE))
     for n in range(56):

@@ -79,6 +79,14 @@ def test_newest_weeks_measure_when_the_log_is_long_enough() -> None:
     assert [one.side for one in found] == ["train"] * 14 + ["time"] * 3
 
 
+def test_what_nobody_labelled_of_the_newest_weeks_teaches() -> None:
+    sign, word = (
+        Place(f"u{human}", f"c{human}", "a", author=False, human=human, at=100 * DAY) for human in (False, True)
+    )
+    found = sides([*PLENTY, sign, word], SplitOptions(share=0.0), 90 * DAY)
+    assert found[-2:] == [Sided("train"), Sided("time")]
+
+
 def test_a_customer_of_the_newest_weeks_does_not_teach_by_older_talks() -> None:
     old, new = (Place("u", f"c{at}", "a", author=False, at=at * DAY) for at in (1, 100))
     found = sides([*PLENTY, old, new], SplitOptions(share=0.0), 90 * DAY)
