@@ -1,0 +1,93 @@
+"""A model of a few thousand weights learns a few sentences: the real loop, the real libraries, no public data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from skills.prompting import END, REPLY
+from training.progress import silent
+from training.starter.corpus import Dialogue, joined, tasks, windows
+from training.starter.loop import loss_of
+from training.starter.pretrain import Files, Recipe, bits_per_byte, make, pretrain, tokenizer_of
+from training.starter.pretrain import _rows as rows_of
+
+pytestmark = pytest.mark.slow
+
+TALK = [
+    Dialogue(
+        f"talk {number}",
+        (
+            ("user", f"Where is my order {48000 + number}?"),
+            ("bot", f"Your order {48000 + number} left our house on Monday."),
+            ("user", "And when will the parcel be here?"),
+            ("bot", "It usually takes three days to reach you."),
+        ),
+    )
+    for number in range(30)
+]
+TINY = Recipe(vocabulary=600, width=64, layers=2, length=64, batch=4, tokens=3000, share=0.5)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def files() -> Files:
+    made = list(tasks(TALK, 1.0))
+    return Files(list(windows(TALK)), made, list(windows(TALK[:4])), made[:8])
+
+
+def test_replies_become_tasks_that_their_sources_answer() -> None:
+    made = list(tasks(TALK, 1.0))
+    answered = [sample for sample in made if "abstain" not in sample.learned]
+    assert 0.5 < len(answered) / len(made) < 1
+    assert all(sample.given.endswith(REPLY) and sample.learned.endswith(END) for sample in made)
+    chosen = [sample for sample in answered if sample.given.startswith("<|kb|>")]
+    assert all(sample.learned.removesuffix(END) in sample.given for sample in chosen)
+    assert made == list(tasks(TALK, 1.0))
+
+
+def test_texts_that_were_split_into_words_are_joined() -> None:
+    assert joined("I do n't know , but it 's ( mostly ) here .") == "I don't know, but it's (mostly) here."
+
+
+def test_it_learns_and_a_run_that_was_broken_off_ends_as_one_that_was_not(files: Files, tmp_path: Path) -> None:
+    figures = pretrain(files, TINY, tmp_path / "whole", silent)
+    tokenizer = tokenizer_of(files, TINY, tmp_path / "whole")
+    untrained = make(TINY, tokenizer)
+    before = bits_per_byte(untrained, rows_of(tokenizer, files.dev_talk, TINY), files.dev_talk)
+    assert figures["bits_per_byte"] < before / 2
+
+    class Stop(Exception):
+        pass
+
+    def stop(done: float, what: str) -> None:
+        if done > 0.3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        pretrain(files, TINY, tmp_path / "cut", stop)
+    assert pretrain(files, TINY, tmp_path / "cut", silent) == figures
+    assert (tmp_path / "cut/model.safetensors").read_bytes() == (tmp_path / "whole/model.safetensors").read_bytes()
+    with pytest.raises(ValueError, match="another plan"):
+        pretrain(files, replace(TINY, tokens=4000), tmp_path / "cut", silent)
+
+
+def test_samples_of_a_row_do_not_see_each_other(files: Files, tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(files, TINY, tmp_path)
+    model = make(TINY, tokenizer)
+    packed = rows_of(tokenizer, files.talk[:6], replace(TINY, length=128))
+    alone = [rows_of(tokenizer, [sample], TINY) for sample in files.talk[:6]]
+    assert len(packed.ids) < len(alone)
+    assert np.isclose(loss_of(model, packed), sum(loss_of(model, rows) for rows in alone), rtol=1e-5)

@@ -1,0 +1,195 @@
+"""Trains a causal language model on packed rows, in steps that can be broken off and gone on with.
+
+The order of rows depends on the seed and the epoch alone, the rate on the step alone; with the moments of the optimizer
+in the checkpoint, a run that was killed ends as one that was not. A step's loss is the mean over its learned tokens,
+however they fall into micro-batches. Hidden matrices are trained by Muon (Jordan et al. 2024), the others by AdamW; the
+rate warms up, stays, and falls linearly at the end (as in Hägele et al. 2024).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from training.progress import Progress, silent
+from training.starter.packing import IGNORED, Ints, Rows
+
+_STATE = "state.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train. `rate` is AdamW's, `hidden_rate` Muon's; `batch` and `micro` are rows of a step and of a pass."""
+
+    steps: int
+    batch: int = 40
+    micro: int = 8
+    rate: float = 2e-3
+    hidden_rate: float = 1e-2
+    warm: float = 0.02
+    decay: float = 0.5
+    seed: int = 0
+    keep_every: int = 50
+
+    def share(self, step: int) -> float:
+        """The share of the rate at a step, 0 to 1."""
+        warm, fall = max(1, int(self.steps * self.warm)), max(1, int(self.steps * self.decay))
+        return min(1.0, (step + 1) / warm, (self.steps - step) / fall)
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a run stands: the step, the mean loss of a learned token in it (nats), the tokens learned so far."""
+
+    step: int
+    loss: float
+    learned: int
+
+
+def train(model: Any, rows: Rows, plan: Plan, folder: Path, progress: Progress = silent) -> list[Point]:
+    """Train `model` in place to the end of the plan, from the checkpoint in `folder` if there is one; the curve.
+
+    Raises:
+        ValueError: the checkpoint is of another plan.
+    """
+    optimizers = _optimizers(model, plan)
+    curve = _resume(model, optimizers, plan, folder)
+    batches = _batches(len(rows.ids), plan, len(curve))
+    model.train()
+    for step in range(len(curve), plan.steps):
+        chosen = rows.take(next(batches))
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * plan.share(step)
+        loss = _step(model, optimizers, chosen, plan.micro)
+        if not math.isfinite(loss):
+            raise ValueError(f"the loss is {loss} at step {step + 1}; use a lower rate")
+        curve.append(Point(step + 1, loss, (curve[-1].learned if curve else 0) + chosen.learned))
+        progress((step + 1) / plan.steps, f"step {step + 1} of {plan.steps}, loss {loss:.3f}")
+        if (step + 1) % plan.keep_every == 0 or step + 1 == plan.steps:
+            _keep(model, optimizers, plan, folder, curve)
+    return curve
+
+
+@torch.inference_mode()
+def loss_of(model: Any, rows: Rows, micro: int = 16) -> float:
+    """The summed loss of all learned tokens, in nats."""
+    model.eval()
+    parts = (rows.take(np.arange(start, min(start + micro, len(rows.ids)))) for start in range(0, len(rows.ids), micro))
+    return sum(float(_summed(model, part)) for part in parts)
+
+
+def _step(model: Any, optimizers: list[torch.optim.Optimizer], rows: Rows, micro: int) -> float:
+    total = 0.0
+    for start in range(0, len(rows.ids), micro):
+        part = rows.take(np.arange(start, min(start + micro, len(rows.ids))))
+        loss = _summed(model, part) / rows.learned
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += float(loss.detach())
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return total
+
+
+def _summed(model: Any, rows: Rows) -> Tensor:
+    ids, labels, segments, positions = (torch.from_numpy(part).to(model.device) for part in rows)
+    same = segments[:, :, None] == segments[:, None, :]
+    causal = torch.ones(same.shape[1:], dtype=torch.bool, device=ids.device).tril()
+    logits = model(input_ids=ids, position_ids=positions, attention_mask=(same & causal)[:, None]).logits
+    return nn.functional.cross_entropy(
+        logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+
+
+def _optimizers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
+    hidden = [weights for name, weights in model.named_parameters() if weights.ndim == 2 and "layers." in name]
+    inside = set(map(id, hidden))
+    others = [weights for weights in model.parameters() if id(weights) not in inside]
+    made: list[torch.optim.Optimizer] = [
+        torch.optim.Muon(hidden, lr=plan.hidden_rate, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=plan.rate, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+    for optimizer in made:
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+    return made
+
+
+def _batches(rows: int, plan: Plan, done: int) -> Iterator[Ints]:
+    """The rows of each step from step `done` on: every epoch in its own order, no row twice in it."""
+    each = max(1, rows // plan.batch)
+    step = done
+    while True:
+        order = np.random.default_rng((plan.seed, step // each)).permutation(rows)
+        at = step % each * plan.batch
+        yield order[at : at + plan.batch]
+        step += 1
+
+
+def _keep(
+    model: nn.Module, optimizers: list[torch.optim.Optimizer], plan: Plan, folder: Path, curve: list[Point]
+) -> None:
+    """Write a checkpoint beside the old one, then put it in its place."""
+    fresh, old = folder / "checkpoint.new", folder / "checkpoint.old"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    save_file({name: weights.contiguous() for name, weights in _weights(model)}, fresh / "model.safetensors")
+    for number, optimizer in enumerate(optimizers):
+        save_file(dict(_moments(optimizer)), fresh / f"optimizer{number}.safetensors")
+    state = {"plan": asdict(plan), "curve": [asdict(point) for point in curve]}
+    (fresh / _STATE).write_text(json.dumps(state))
+    shutil.rmtree(old, ignore_errors=True)
+    if (folder / "checkpoint").exists():
+        (folder / "checkpoint").replace(old)
+    fresh.replace(folder / "checkpoint")
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _resume(model: nn.Module, optimizers: list[torch.optim.Optimizer], plan: Plan, folder: Path) -> list[Point]:
+    kept = next((folder / name for name in ("checkpoint", "checkpoint.old") if (folder / name / _STATE).exists()), None)
+    if kept is None:
+        return []
+    state = json.loads((kept / _STATE).read_text())
+    if state["plan"] != asdict(plan):
+        raise ValueError(f"{kept} is of another plan; choose another folder, or the same settings")
+    saved = load_file(kept / "model.safetensors")
+    with torch.no_grad():
+        for name, weights in _weights(model):
+            weights.copy_(saved[name])
+    for number, optimizer in enumerate(optimizers):
+        _take_moments(optimizer, load_file(kept / f"optimizer{number}.safetensors"))
+    return [Point(**point) for point in state["curve"]]
+
+
+def _weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Each weight once; tied ones have one name."""
+    yield from ((name, weights.detach()) for name, weights in model.named_parameters())
+
+
+def _each(optimizer: torch.optim.Optimizer) -> Iterator[tuple[int, Tensor]]:
+    yield from enumerate(weights for group in optimizer.param_groups for weights in group["params"])
+
+
+def _moments(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+    for number, weights in _each(optimizer):
+        for name, moment in optimizer.state[weights].items():
+            yield f"{number}.{name}", torch.as_tensor(moment).clone()
+
+
+def _take_moments(optimizer: torch.optim.Optimizer, saved: dict[str, Tensor]) -> None:
+    by_number = dict(_each(optimizer))
+    for key, moment in saved.items():
+        number, name = key.split(".", 1)
+        optimizer.state[by_number[int(number)]][name] = moment
