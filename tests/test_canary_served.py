@@ -14,8 +14,9 @@ import pytest
 from bot.app import open_bot
 from bot.bundles import BundleStore
 from bot.manifest import Draft
+from tests.commands import bot
 from tests.fakes import tell
-from tests.test_cli import Server, bot
+from tests.test_cli import Server
 
 pytestmark = pytest.mark.slow
 

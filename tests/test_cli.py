@@ -7,41 +7,19 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.cli.main import main
 from bot.core.events import Corrected
+from tests.commands import COMMAND, bot, bot_apart
 from training.gather import read_log
 
 pytestmark = pytest.mark.slow
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a run of the command line gave."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-def bot(*arguments: object, typed: str = "") -> Ran:
-    """Run the command line in a process of its own, as a user does; `typed` are the lines it reads."""
-    command = [sys.executable, "-c", "from bot.cli.main import main; main()", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, input=typed)
-    return Ran(done.returncode, done.stdout, " ".join(done.stderr.split()))
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +35,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(trained: Path, tmp_path: Path) -> Path:
-    """A copy that a test may spoil."""
-    return Path(shutil.copytree(trained, tmp_path / "bot"))
+    """A copy that a test may spoil, without what other tests said."""
+    return Path(shutil.copytree(trained, tmp_path / "bot", ignore=shutil.ignore_patterns("log.db*")))
 
 
-def test_help_teaches(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["bot", "--help"])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    out = capsys.readouterr().out
-    assert caught.value.code == 0
-    assert "bot init my-bot" in out
+def test_help_teaches() -> None:
+    ran = bot("--help")
+    assert ran.code == 0
+    assert "bot init my-bot" in ran.out
     for verb in (
         "init",
         "ingest",
@@ -82,12 +57,12 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
         "replay",
         "doctor",
     ):
-        assert f"  {verb}" in out
+        assert f"  {verb}" in ran.out
 
 
 def test_mistakes_are_answered_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    full, nothing = bot("init", tmp_path), bot("train", tmp_path / "none")
+    full, nothing = bot("init", tmp_path), bot_apart("train", tmp_path / "none")
     assert (full.code, nothing.code) == (2, 2)
     assert "not an empty folder" in full.err and "bot init" in nothing.err
     assert "Traceback" not in full.err + nothing.err
@@ -115,7 +90,7 @@ def test_a_failing_conversation_is_shown_with_what_was_said(project: Path) -> No
 
 
 def test_a_script_is_played_with_the_time_of_each_stage(trained: Path) -> None:
-    ran = bot("chat", trained, "--script", trained / "tests" / "first.yml", "--trace")
+    ran = bot_apart("chat", trained, "--script", trained / "tests" / "first.yml", "--trace")
     assert ran.code == 0
     assert "4 of 4 answers as expected" in ran.out
     assert all(stage in ran.out for stage in ("ack", "understand", "retrieve", "commit"))
@@ -178,7 +153,7 @@ def test_logged_turns_are_reviewed_by_keys_and_become_labels(project: Path, tmp_
     )
     assert done.code == 0, done.err
     counts = json.loads(done.out.splitlines()[-1])
-    assert (counts["judged"], counts["relabelled"], counts["not_usable"]) == (5, 4, 1)  # other tests' turns may be left
+    assert (counts["judged"], counts["relabelled"], counts["not_usable"]) == (5, 4, 1)
     assert counts["too_few"] == ["engrave"]
     assert "gift_wrap" in (project / "data" / "nlu_discovered.yml").read_text()
     facts = [recorded.event for recorded in read_log(project / ".bot" / "log.db")]
@@ -235,8 +210,8 @@ class Server:
     def __init__(self, project: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        command = [sys.executable, "-c", "from bot.cli.main import main; main()", "serve", str(project)]
-        self.process = subprocess.Popen([*command, "--port", str(self.port)], stderr=subprocess.PIPE, text=True)
+        command = [*COMMAND, "serve", str(project), "--port", str(self.port)]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
@@ -308,7 +283,7 @@ def test_learn_ends_in_a_written_verdict_and_then_finds_nothing_new(project: Pat
     assert first.json["outcome"] in ("promoted", "kept back")
     assert first.code == (0 if first.json["outcome"] == "promoted" else 1)
     assert first.json["heard"]["imported"] == 6
-    assert first.json["labels"] >= 6  # other tests may have judged turns before
+    assert first.json["labels"] >= 6
     assert first.json["leakage"]["same_words"] == 0
     assert "greetings" in Path(first.json["page"]).read_text()
     assert (second.code, second.json["outcome"], second.json["since"]) == (0, "nothing new", first.json["at"])

@@ -4,41 +4,28 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bot.yaml import read_yaml
+from tests.commands import bot
 
 pytestmark = pytest.mark.slow
 MOOD = Path(__file__).parents[2] / "examples" / "rasa" / "mood"
 
 
-def bot(*arguments: object, typed: str = "") -> tuple[int, str]:
-    command = [sys.executable, "-c", "from bot.cli.main import main; main()", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, input=typed)
-    return done.returncode, done.stdout
-
-
-def bot_json(*arguments: object) -> tuple[int, Any]:
-    code, out = bot(*arguments, "--json")
-    return code, json.loads(out)
-
-
 @pytest.fixture(scope="module")
 def mood(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = Path(shutil.copytree(MOOD, tmp_path_factory.mktemp("rasa") / "mood"))
-    code, trained = bot_json("train", root)
-    assert code == 0 and trained["promoted"]
+    assert bot("train", root, "--json").json["promoted"]
     return root
 
 
 def test_test_stories_are_compared_and_reported(mood: Path, tmp_path: Path) -> None:
-    code, found = bot_json("test", mood, "--out", tmp_path, "--fail-on-prediction-errors", "--successes")
-    assert code == (1 if found["failed"] else 0)
+    ran = bot("test", mood, "--out", tmp_path, "--fail-on-prediction-errors", "--successes", "--json")
+    found = ran.json
+    assert ran.code == (1 if found["failed"] else 0)
     assert found["steps"]["right"] >= 0.95 * found["steps"]["total"] > 0
     names = {Path(file).name for file in found["results"]}
     assert names == {path.name for path in tmp_path.iterdir()} >= {"report.html", "story_report.json"}
@@ -48,17 +35,17 @@ def test_test_stories_are_compared_and_reported(mood: Path, tmp_path: Path) -> N
 def test_a_wrong_story_fails_with_its_line(mood: Path, tmp_path: Path) -> None:
     steps = "- {user: hello there, intent: hello}\n  - action: utter_farewell\n"
     (mood / "test_wrong.yml").write_text(f"stories:\n- story: wrong\n  steps:\n  {steps}")
-    code, out = bot("test", mood / "test_wrong.yml", "--out", tmp_path)
+    ran = bot("test", mood / "test_wrong.yml", "--out", tmp_path)
     (mood / "test_wrong.yml").unlink()
-    assert code == 1
-    assert "test_wrong.yml:5: expected utter_farewell; found utter_hello" in out
+    assert ran.code == 1
+    assert "test_wrong.yml:5: expected utter_farewell; found utter_hello" in ran.out
     assert "# predicted: utter_hello" in (tmp_path / "failed_test_stories.yml").read_text()
 
 
 def test_a_talk_is_corrected_and_kept(mood: Path) -> None:
     typed = ["hello there", "", "", "", "everything is peachy today my friend", "feel_good", *[""] * 4]
-    code, out = bot("interactive", mood, typed="\n".join(typed) + "\n")
-    assert code == 0, out
+    ran = bot("interactive", mood, typed="\n".join(typed) + "\n")
+    assert ran.code == 0, ran.out
     (story,) = read_yaml(mood / "data" / "interactive_stories.yml", "s").map["stories"].items
     steps = story.map["steps"].plain()
     assert isinstance(steps, list)
@@ -67,7 +54,7 @@ def test_a_talk_is_corrected_and_kept(mood: Path) -> None:
 
 
 def test_a_project_is_drawn(mood: Path, tmp_path: Path) -> None:
-    code, found = bot_json("visualize", mood, "--out", tmp_path / "g.html")
-    assert code == 0 and [diagram["title"] for diagram in found["diagrams"]] == ["Rules", "Stories"]
+    found = bot("visualize", mood, "--out", tmp_path / "g.html", "--json").json
+    assert [diagram["title"] for diagram in found["diagrams"]] == ["Rules", "Stories"]
     assert "<svg" in (tmp_path / "g.html").read_text()
-    assert bot("visualize", mood, "--format", "mermaid", "--out", "-")[1].startswith("flowchart LR")
+    assert bot("visualize", mood, "--format", "mermaid", "--out", "-").out.startswith("flowchart LR")
