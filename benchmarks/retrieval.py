@@ -32,9 +32,9 @@ DATA = Path(os.environ.get("UNDERSTUDY_DATA", Path(__file__).parents[2] / "share
 WORK = Path(__file__).parents[1] / "build/benchmarks/retrieval"
 DEPTH = 20
 MOST_QUERIES = 600
-ENGLISH = ("chitchat", "stackfaq", "covid_faq", "medquad", "dstc", "policyqa", "qed_nq", "covidqa")
+ENGLISH = ("chitchat", "stackfaq", "covid_faq", "covid_user_queries", "medquad", "dstc", "policyqa", "qed_nq", "covidqa")
 FOREIGN = ("covid_faq_de", "cmrc2018")
-TUNED_ON = ("chitchat", "stackfaq", "medquad", "policyqa", "qed_nq", "covidqa")
+TUNED_ON = ("chitchat", "stackfaq", "medquad", "policyqa", "qed_nq", "covidqa", "cmrc2018")
 RELATED = ({"covid_faq", "medquad", "covidqa"}, {"covid_faq_de"}, {"cmrc2018"})
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 1.0)
 
@@ -83,6 +83,8 @@ def knowledge(name: str) -> list[Row]:
         return [{**row, "title": row["entity"]} for row in rows("faq/dstc_knowledge.kb.jsonl")]
     if name == "policyqa":  # the questions are asked of one given site
         return [{**row, "site": row["title"]} for row in rows("qa/policyqa.passages.jsonl")]
+    if name == "covid_user_queries":
+        return rows(f"eval_only/faq/{name}.kb.jsonl")
     return rows(f"faq/{name}.kb.jsonl") if name in ("chitchat", "stackfaq") else rows(f"qa/{name}.passages.jsonl")
 
 
@@ -100,6 +102,8 @@ def asks(name: str, part: str) -> list[Ask]:
             for r in rows("faq/dstc_knowledge.dev.jsonl")
             if r["id"]
         ]
+    elif name == "covid_user_queries":
+        found = [Ask(str(r["query"]), str(r["id"]), {}) for r in rows(f"eval_only/faq/{name}.{part}.jsonl")]
     elif name in ("chitchat", "stackfaq"):
         found = [Ask(str(r["query"]), str(r["id"]), {}) for r in rows(f"faq/{name}.{part}.jsonl")]
     else:

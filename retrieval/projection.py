@@ -9,6 +9,7 @@ A low-rank residual, so a fresh one (`up` zero) changes nothing and a learned on
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +28,15 @@ TENSORS, ABOUT = "projection.safetensors", "projection.json"
 _FORMAT = 1
 
 
+def owner_of(fingerprint: Mapping[str, str]) -> str:
+    """The encoder's fingerprint in one line: a projection turns only the vectors that it was fitted on."""
+    return json.dumps(dict(fingerprint), sort_keys=True)
+
+
 @dataclass(frozen=True, slots=True)
 class QueryProjection:
-    """`down` float32 (rank, dimension), `up` float32 (dimension, rank); `encoder` is whose vectors it turns."""
+    """`down` float32 (rank, dimension), `up` float32 (dimension, rank); `encoder` names whose vectors it
+    turns, see `owner_of`."""
 
     down: Floats
     up: Floats

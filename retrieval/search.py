@@ -136,7 +136,7 @@ class KnowledgeIndex:
         self.chunks = contents.chunks
         self.projection = projection
         self._relevance = contents.relevance
-        self._embedder = embedder
+        self.embedder = embedder
         self._searcher = Searcher(contents)
 
     def projected(self, projection: QueryProjection | None) -> KnowledgeIndex:
@@ -145,8 +145,8 @@ class KnowledgeIndex:
         Raises:
             InputError: the projection is for vectors of another dimension.
         """
-        if projection is not None and projection.dimension != self._embedder.dimension:
-            raise InputError(f"expected a projection of {self._embedder.dimension}, found {projection.dimension}")
+        if projection is not None and projection.dimension != self.embedder.dimension:
+            raise InputError(f"expected a projection of {self.embedder.dimension}, found {projection.dimension}")
         found = copy(self)
         found.projection = projection
         return found
@@ -178,11 +178,11 @@ class KnowledgeIndex:
 
     def _vectors(self, queries: Sequence[Query]) -> list[Floats]:
         """The vectors given with the queries; the others are computed in one batch."""
-        missing = iter(self._embedder.run([query.text for query in queries if query.vector is None]))
+        missing = iter(self.embedder.run([query.text for query in queries if query.vector is None]))
         vectors = [next(missing).vector if query.vector is None else query.vector for query in queries]
         for vector in vectors:
-            if np.shape(vector) != (self._embedder.dimension,):
-                raise InputError(f"expected vectors of shape ({self._embedder.dimension},), found {np.shape(vector)}")
+            if np.shape(vector) != (self.embedder.dimension,):
+                raise InputError(f"expected vectors of shape ({self.embedder.dimension},), found {np.shape(vector)}")
         if self.projection is not None:
             vectors = [self.projection.run(vector) for vector in vectors]
         return [np.ascontiguousarray(vector, np.float32) for vector in vectors]

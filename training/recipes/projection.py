@@ -15,7 +15,6 @@ compared, none among them. Seconds on one thread; the same pairs and options giv
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -26,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from bot.core.errors import InputError
 from retrieval.calibration import OFF_TOPIC, pseudo_questions
 from retrieval.index import Contents, Embedder
-from retrieval.projection import QueryProjection
+from retrieval.projection import QueryProjection, owner_of
 from retrieval.search import BETTER, Searcher, fuse
 from training.progress import Progress, silent
 
@@ -135,7 +134,9 @@ def fit_projection(
         progress(0.6, "fitting")
         down, up = _fit(ground.pairs, ground, options) if best else trial
     progress(1.0, "fitting")
-    projection = QueryProjection(down, np.asarray(up * np.float32(_SHARES[best]), np.float32), identity_of(encoder))
+    projection = QueryProjection(
+        down, np.asarray(up * np.float32(_SHARES[best]), np.float32), owner_of(encoder.fingerprint)
+    )
     return FittedProjection(projection, _SHARES[best], len(kept), int(out.sum()), ranks[0], ranks[best])
 
 
@@ -156,11 +157,6 @@ def _ground(pairs: Sequence[Pair], contents: Contents, encoder: Embedder, option
     alone = replace(rehearsal, lexical=np.where(np.isfinite(rehearsal.lexical), np.float32(0), rehearsal.lexical))
     table = _table(pairs, contents, encoder, options)
     return _Ground(table, alone, _encoded(OFF_TOPIC, encoder), contents.vectors)
-
-
-def identity_of(encoder: Embedder) -> str:
-    """The encoder's fingerprint in one line."""
-    return json.dumps(dict(encoder.fingerprint), sort_keys=True)
 
 
 def _encoded(texts: Sequence[str], encoder: Embedder) -> Floats:
