@@ -1,0 +1,298 @@
+"""Ten rounds of new intents: what does a bot forget whose old conversations are gone?
+
+    python -m benchmarks.continual                    # the figures of docs/benchmarks/continual.md
+    python -m benchmarks.continual --seeds 1 --workers 1 --write docs/benchmarks
+
+CLINC150's 150 intents come in ten rounds of 15, in an order drawn by seed; all intents learned so far compete
+(class-incremental). Round t brings its 1,500 train rows; those of earlier rounds are gone from the log. After each
+round every intent so far is measured on dev. Vectors are those of the frozen, pinned encoder. Two groups of methods:
+
+1. the product: `fit_intent` from nothing each round, on joint (the log still has everything), replay (the round's rows
+   and what `training.replay.Replay` keeps), naive (the round's rows only);
+2. heads that are trained on from round to round: `benchmarks.continual_nets`, with the terms of EWC and LwF.
+
+Per round t and task i: accuracy A[t, i] among all intents so far. Forgetting: mean over i < T of max over t < T of
+A[t, i] less A[T, i]; excess: forgetting less that of joint in the same group and order; backward transfer: mean of
+A[T, i] less A[i, i]. Intervals are 95 %, by Student's t over class orders. Seconds are processor time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import t as student
+
+from benchmarks.continual_page import plot, table
+from bot.config import PrivacySettings
+from bot.core import events as ev
+from skills.encoder import Encoder
+from training.data import read_intents
+from training.examples import OOS, IntentExample
+from training.recipes.intent import fit_intent
+from training.replay import Replay, Today
+from training.rows import Row
+from training.sides import pseudonym
+
+DATA = Path(os.environ.get("UNDERSTUDY_DATA", Path(__file__).parents[2] / "shared/data"))
+ROUNDS = 10
+Floats = npt.NDArray[np.float32]
+Predict = Callable[[Sequence[str]], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A line of the table. `kept` messages of each earlier intent may be used; None: all of them.
+
+    `net` is the recipe of `continual_nets`, empty for the product's own training.
+    """
+
+    name: str
+    group: str
+    kept: int | None = 0
+    net: tuple[tuple[str, str | float | bool], ...] = ()
+
+
+PRODUCT, LATE, LINEAR = "the product's head", "head and late layer, trained on", "head alone, trained on"
+_LATE = ("late", True)
+METHODS = (
+    Method("joint", PRODUCT, None),
+    Method("replay, 50 an intent (default)", PRODUCT, 50),
+    Method("replay, 20 an intent", PRODUCT, 20),
+    Method("naive", PRODUCT),
+    Method("joint", LATE, None, (("name", "joint"), _LATE)),
+    Method("replay, 50 an intent", LATE, 50, (("name", "replay"), _LATE)),
+    Method("LwF", LATE, 0, (("name", "LwF"), _LATE, ("strength", 1.0), ("local", True))),
+    Method("EWC", LATE, 0, (("name", "EWC"), _LATE, ("strength", 1000.0), ("local", True))),
+    Method("naive", LATE, 0, (("name", "naive"), _LATE)),
+    Method("joint", LINEAR, None, (("name", "joint"), ("late", False))),
+    Method("LwF", LINEAR, 0, (("name", "LwF"), ("late", False), ("strength", 1.0), ("local", True))),
+    Method("EWC", LINEAR, 0, (("name", "EWC"), ("late", False), ("strength", 1000.0), ("local", True))),
+    Method("naive", LINEAR, 0, (("name", "naive"), ("late", False))),
+)
+
+
+class Known:
+    """An encoder that knows the set's texts already; others are encoded."""
+
+    def __init__(self, encoder: Encoder, texts: Sequence[str], vectors: Floats) -> None:
+        self._encoder, self._vectors = encoder, vectors
+        self._place = {text: number for number, text in enumerate(texts)}
+        self.dimension, self.identity = encoder.dimension, encoder.identity
+
+    def vectors(self, texts: Sequence[str]) -> Floats:
+        """Unit vectors, float32 (texts, 384)."""
+        found = np.zeros((len(texts), self.dimension), np.float32)
+        new = [row for row, text in enumerate(texts) if text not in self._place]
+        if new:
+            found[new] = self._encoder.vectors([texts[row] for row in new])
+        old = [row for row, text in enumerate(texts) if text in self._place]
+        found[old] = self._vectors[[self._place[texts[row]] for row in old]]
+        return found
+
+
+class World:
+    """The rounds of one class order."""
+
+    def __init__(self, encoder: Known, seed: int) -> None:
+        self.encoder, self.seed = encoder, seed
+        self.train, self.dev = (_rows(side) for side in ("train", "dev"))
+        order = np.random.default_rng(seed).permutation(sorted({row.intent for row in self.train}))
+        self.tasks = [[str(name) for name in part] for part in np.split(order, ROUNDS)]
+
+    def of(self, intents: Sequence[str]) -> list[IntentExample]:
+        """The train rows of some intents."""
+        return [row for row in self.train if row.intent in set(intents)]
+
+    def measured(self, predict: Predict, until: int) -> list[float]:
+        """Accuracy on each task so far."""
+        rows = [row for row in self.dev if any(row.intent in task for task in self.tasks[: until + 1])]
+        right = {name: [0, 0] for task in self.tasks for name in task}
+        for row, found in zip(rows, predict([row.text for row in rows]), strict=True):
+            right[row.intent][0] += found == row.intent
+            right[row.intent][1] += 1
+        sums = [np.sum([right[name] for name in task], axis=0) for task in self.tasks[: until + 1]]
+        return [float(one / all_) for one, all_ in sums]
+
+
+class Memory:
+    """The product's replay, with one conversation a row: alive in its own round, gone afterwards."""
+
+    def __init__(self, folder: Path, most: int, encoder: Known) -> None:
+        self._replay = Replay(folder, most, encoder.vectors)
+        self._policy = PrivacySettings()
+
+    def recalled(self) -> list[IntentExample]:
+        """What is kept of earlier rounds."""
+        return [row.intent_example() for row in self._replay.recalled(Today((), self._policy, 1.0))]
+
+    def keep(self, rows: Sequence[IntentExample]) -> int:
+        """The round is over; how many rows are kept now."""
+        live = [
+            Row(id=name, text=row.text, intent=row.intent, source="log", conversation=name, user=name, human=True)
+            for row, name in ((row, pseudonym(f"{row.intent}\n{row.text}")) for row in rows)
+        ]
+        begun = ev.Started(channel="x")
+        log = [ev.Recorded(conversation=row.id, seq=1, turn=0, at=1.0, event=begun) for row in live]
+        return self._replay.keep(live, Today(log, self._policy, 1.0))
+
+
+def run(world: World, method: Method) -> dict[str, object]:
+    """All rounds by a method: the matrix, rows used and kept, and seconds a round."""
+    matrix, used, seconds = [], [], []
+    learner = _learner(world, method)
+    with tempfile.TemporaryDirectory() as folder:
+        memory = Memory(Path(folder), method.kept or 0, world.encoder)
+        for number, task in enumerate(world.tasks):
+            fresh = world.of(task)
+            old = world.of(list(chain(*world.tasks[:number]))) if method.kept is None else memory.recalled()
+            started = time.process_time()
+            predict = learner([*old, *fresh], task)
+            seconds.append(time.process_time() - started)
+            if method.kept:
+                memory.keep(fresh)
+            matrix.append(world.measured(predict, number))
+            used.append(len(old) + len(fresh))
+    return {"method": asdict(method), "seed": world.seed, "matrix": matrix, "rows": used, "seconds": seconds}
+
+
+def _learner(world: World, method: Method) -> Callable[[Sequence[IntentExample], Sequence[str]], Predict]:
+    if not method.net:
+        return partial(_fitted, world.encoder)
+    from benchmarks import continual_nets as nets
+
+    net = nets.first(nets.Recipe(**dict(method.net)), world.seed)  # type: ignore[arg-type]
+
+    def learn(rows: Sequence[IntentExample], new: Sequence[str]) -> Predict:
+        nets.learn(net, rows, new, world.encoder.vectors)
+        return lambda texts: net.predict(texts, world.encoder.vectors)
+
+    return learn
+
+
+def _fitted(encoder: Known, rows: Sequence[IntentExample], new: Sequence[str]) -> Predict:
+    found = fit_intent(rows, encoder)  # type: ignore[arg-type]
+
+    def predict(texts: Sequence[str]) -> list[str]:
+        scores = found.run(texts, encoder.vectors(texts)).probabilities
+        return [found.intents[best] for best in scores.argmax(axis=1)]
+
+    return predict
+
+
+def _rows(side: str) -> list[IntentExample]:
+    return [row for row in read_intents(DATA / f"intents/clinc150.{side}.jsonl") if row.intent != OOS]
+
+
+def figures(result: Mapping[str, object]) -> dict[str, float]:
+    """A run in numbers."""
+    matrix: list[list[float]] = result["matrix"]  # type: ignore[assignment]
+    last, earlier = matrix[-1], range(len(matrix) - 1)
+    best = [max(row[task] for row in matrix[:-1] if len(row) > task) for task in earlier]
+    seconds: list[float] = result["seconds"]  # type: ignore[assignment]
+    return {
+        "accuracy": float(np.mean(last)),
+        "forgetting": float(np.mean([best[task] - last[task] for task in earlier])),
+        "backward": float(np.mean([last[task] - matrix[task][task] for task in earlier])),
+        "newest": last[-1],
+        "seconds": float(np.mean(seconds)),
+        "last_seconds": seconds[-1],
+        "rows": float(result["rows"][-1]),  # type: ignore[index]
+    }
+
+
+def summary(results: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+    """The table: each method's figures over seeds with intervals, and its curve."""
+    lines = []
+    for method in METHODS:
+        mine = [item for item in results if item["method"] == asdict(method)]
+        if not mine:
+            continue
+        joint = {
+            item["seed"]: figures(item)
+            for item in results
+            if item["method"] == asdict(next(one for one in METHODS if one.group == method.group and one.kept is None))
+        }
+        found = [(item["seed"], figures(item)) for item in mine]
+        values = {name: [each[name] for _, each in found] for name in found[0][1]}
+        pairs = [(each, joint[seed]) for seed, each in found if seed in joint]
+        for name in ("forgetting", "accuracy"):
+            values[f"excess_{name}"] = [each[name] - other[name] for each, other in pairs]
+        curve = np.mean([[np.mean(row) for row in item["matrix"]] for item in mine], axis=0)  # type: ignore[attr-defined]
+        told = {name: interval(numbers) for name, numbers in values.items() if numbers}
+        lines.append({"name": method.name, "group": method.group, "figures": told, "curve": curve.tolist()})
+    return lines
+
+
+def interval(numbers: Sequence[float]) -> tuple[float, float, int]:
+    """Mean, half width of the 95 % interval by Student's t (nan for one number), how many."""
+    count = len(numbers)
+    half = float(student.ppf(0.975, count - 1) * np.std(numbers, ddof=1) / count**0.5) if count > 1 else float("nan")
+    return float(np.mean(numbers)), half, count
+
+
+def _encoded(path: Path) -> None:
+    """All texts of the set as vectors, into a file."""
+    encoder, texts = Encoder.load(), sorted({row.text for side in ("train", "dev") for row in _rows(side)})
+    vectors = np.concatenate([encoder.vectors(texts[at : at + 512]) for at in range(0, len(texts), 512)])
+    np.savez(path, texts=np.array(texts), vectors=vectors)
+
+
+def _job(path: Path, seed: int, numbers: Sequence[int]) -> list[dict[str, object]]:
+    with np.load(path, allow_pickle=False) as file:
+        known = Known(Encoder.load(), [str(text) for text in file["texts"]], file["vectors"])
+    world = World(known, seed)
+    return [run(world, METHODS[number]) for number in numbers]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run all methods for some class orders, print the table, and write it and the plot where asked."""
+    parser = argparse.ArgumentParser(description="Ten rounds of new intents.")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--write", type=Path, help="a folder for continual.json and continual.svg")
+    parser.add_argument("--vectors", type=Path, help="keep the encoded texts here, and use them if they are there")
+    given = parser.parse_args(arguments)
+    own = [[number] for number, method in enumerate(METHODS) if not method.net]
+    jobs = [*own, [number for number, method in enumerate(METHODS) if method.net]]
+    results: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = given.vectors or Path(folder) / "vectors.npz"
+        if not path.exists():
+            _encoded(path)
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(given.workers, mp_context=context) as pool:
+            waiting = [pool.submit(_job, path, seed, numbers) for seed in range(given.seeds) for numbers in jobs]
+            for done in as_completed(waiting):
+                results += done.result()
+                _told(results, given.write)
+    print(table(summary(results)))
+    return 0
+
+
+def _told(results: Sequence[dict[str, object]], folder: Path | None) -> None:
+    """What is known so far: a line for people, and the files."""
+    last = figures(results[-1])
+    method = results[-1]["method"]
+    print(method, results[-1]["seed"], {name: round(value, 4) for name, value in last.items()}, file=sys.stderr)
+    if folder is not None:
+        lines = summary(results)
+        (folder / "continual.json").write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
+        (folder / "continual.svg").write_text(plot(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
