@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue, TypeAdapter
 
 from skills.encoder import Encoder, EncoderSettings, EncoderSource
-from skills.entities import EntityExtractor, EntityRules, Locality
+from skills.entities import BUILT_IN, EntityExtractor, EntityRules, Locality
 from skills.entities_known import KnownTexts
 from skills.intent import NO_EXAMPLES, Examples, IntentHead
 from skills.ranking import ActionRanking
 from skills.understanding import ENTITIES, INTENT, Understander
 from training.evaluate import ranking_report
 from training.examples import OOS, IntentExample, SlotExample
+from training.gate.measured import Judged
 from training.gate.verdict import Integrity
 from training.progress import Progress
-from training.ranking_rows import RankingData
+from training.ranking_log import judged_choices
+from training.ranking_rows import Choice, RankingData
 from training.recipes.entities import EntityOptions, fit_entities, slot_kinds, slot_spans
 from training.recipes.intent import IntentOptions, fit_intent
 from training.recipes.ranking import RankingOptions, fit_ranking
@@ -56,6 +58,11 @@ class StandardWorkshop:
         saved = ActionRanking.load(folder, self.encoder)
         report = ranking_report(fitted.unseen, data.described()) if fitted.unseen.gold else None
         return Made("attention", saved.actions, asdict(chosen), report)
+
+    def chosen(self, folder: Path, choices: Sequence[Choice]) -> Sequence[Judged]:
+        """See `Workshop`."""
+        ranking = ActionRanking.load(folder / ActionRanking.name, self.encoder)
+        return judged_choices(ranking, choices)
 
     def load(self, folder: Path) -> Understander:
         """See `Workshop`. Known examples are left out: rows that are held out now may be known to an older bundle."""
@@ -128,4 +135,5 @@ def _rules(project: Project | None) -> EntityRules:
         patterns=nlu.regexes,
         synonyms=nlu.synonyms,
         where=Locality(language=project.settings.languages[0]),
+        built_in=BUILT_IN if project.built_in is None else project.built_in,
     )

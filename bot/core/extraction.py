@@ -70,7 +70,8 @@ def _message(
     conversation: Conversation, turn: Turn, found: ev.Understood, program: Program, script: Script
 ) -> _Message:
     best = found.intents[0].name if found.intents else ""
-    if not found.accepted and (script.nlu_fallback or not best):
+    doubted = found.source == "model" and script.doubts(found.intents)
+    if doubted or (not found.accepted and (script.nlu_fallback or not best)):
         best = NLU_FALLBACK
     loop = conversation.track.loop.name if conversation.track.loop else ""
     requested = slot_values(conversation, program).get(REQUESTED)

@@ -7,12 +7,13 @@ for the user ends with one. Every other rule and story ends with `Did(action="ac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from bot.core.findings import Scored
 from bot.core.messages import Value
 
 LISTEN, FALLBACK, NLU_FALLBACK = "action_listen", "action_default_fallback", "nlu_fallback"
@@ -105,8 +106,8 @@ class Script(Value):
     """What a Rasa project says about what to do next.
 
     `history` is how many states stories remember (`None`: all). `fallback_below` is what the ranking must reach;
-    `ambiguity` and `threshold` are those of the NLU fallback (`None`: ours, fitted on data). `validates` tells whether
-    `action_validate_slot_mappings` is one of the project's own actions.
+    With `nlu_fallback`, a message counts as not understood where its best intent's probability is below `threshold` or
+    less than `ambiguity` above the next one's, besides the limit that is fitted on data (`None`: that limit alone).
     """
 
     rules: tuple[Story, ...] = ()
@@ -118,7 +119,18 @@ class Script(Value):
     fallback_below: float = 0.3
     fallback: bool = True
     nlu_fallback: bool = True
+    threshold: float | None = None
+    ambiguity: float | None = None
     ranks: bool = True
+
+    def doubts(self, intents: Iterable[Scored]) -> bool:
+        """Whether the thresholds say that this ranking is no understanding. Retrieval intents count as one."""
+        scores: dict[str, float] = {}
+        for scored in intents:
+            base = scored.name.partition("/")[0]
+            scores[base] = scores.get(base, 0.0) + scored.score
+        best, second, *_ = *sorted(scores.values(), reverse=True), 0.0, 0.0
+        return self.nlu_fallback and (best < (self.threshold or 0.0) or best - second < (self.ambiguity or 0.0))
 
     @cached_property
     def by_intent(self) -> Mapping[str, tuple[Story, ...]]:

@@ -24,6 +24,7 @@ from bot.project.domain import DomainReader
 from bot.project.endpoints import Credentials, Endpoints, read_credentials, read_endpoints
 from bot.project.expand import ReadStory
 from bot.project.flows import ReadFlow, pretty, read_flows
+from bot.project.imports import imported_files
 from bot.project.names import Names, check_names
 from bot.project.nlu import NluData, NluReader
 from bot.project.problems import Problems, ProjectWarning
@@ -50,7 +51,7 @@ class Project:
     `knowledge` are existing files and folders, absolute. `stories` are the rules and stories of `program.script` with
     the places of their steps, `places` those of intents, responses, actions, slots, forms, flows and their steps, by
     `intent greet`, `step order ask_size` and so on. `send_domain` are the actions that want to be sent the domain;
-    `assistant_id` is that of `config.yml`.
+    `assistant_id` is that of `config.yml`, `built_in` the built-in entity types that it asks for (`None`: all).
     """
 
     root: Path
@@ -65,6 +66,7 @@ class Project:
     places: Mapping[str, str] = field(default_factory=dict)
     send_domain: frozenset[str] = frozenset()
     assistant_id: str = ""
+    built_in: tuple[str, ...] | None = None
 
 
 def load_project(root: Path) -> Project:
@@ -97,6 +99,7 @@ def load_project(root: Path) -> Project:
         places=reader.places(),
         send_domain=frozenset(reader.domain.send_domain),
         assistant_id=config.assistant_id,
+        built_in=config.built_in,
     )
 
 
@@ -129,14 +132,17 @@ class _Reader:
         self.old = False
 
     def read_all(self) -> None:
-        """Read every file; a file that is no YAML is reported and left out."""
+        """Read every file; one that is no YAML is reported and left out, an imported one of another tool skipped."""
         found = 0
-        for found, path in enumerate(self.files(), start=1):
+        own = set(self.files())
+        for found, path in enumerate(dict.fromkeys((*self.files(), *imported_files(self.config.imports))), start=1):
             if found > MAX_FILES:
                 self.problems.error(f"more than {MAX_FILES} YAML files; join some", self.name(path))
                 return
             try:
-                self.file(read_yaml(path, self.name(path)))
+                node = read_yaml(path, self.name(path))
+                if path in own or not node.map.keys().isdisjoint(_SECTIONS):
+                    self.file(node)
             except ProjectError as error:
                 self.problems.errors.append(error)
         old = next((self.root / "data").rglob("*.md"), None) if not (self.nlu.named or self.stories.parts) else None
@@ -148,7 +154,7 @@ class _Reader:
             self.problems.error(f"{message}; `bot init` makes a new one", self.root.name)
 
     def name(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
+        return path.relative_to(self.root if path.is_relative_to(self.root) else self.root.resolve()).as_posix()
 
     def files(self) -> Iterator[Path]:
         """The files to read, in a stable order."""

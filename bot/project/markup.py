@@ -88,16 +88,17 @@ class _Scanner:
     def marks(self, ahead: str) -> list[dict[str, object]] | None:
         """What follows the closing bracket; None when it is no markup."""
         if ahead == "](":
-            return [self.short()]
+            found = self.short()
+            return None if found is None else [found]
         if ahead == "]{" or (ahead == "][" and self.source[self.position + 2 :].lstrip()[:1] == "{"):
             return self.long()
         return None
 
-    def short(self) -> dict[str, object]:
+    def short(self) -> dict[str, object] | None:
         start = self.position + 2
         end = self.source.find(")", start)
         if end < 0:
-            raise ProjectError(f"{self.source[start - 1 :]!r} has no closing `)`; add it, or write `\\[` for a bracket")
+            return None
         self.position = end + 1
         kind, colon, value = self.source[start:end].partition(":")
         return {"entity": kind.strip(), "value": value.strip()} if colon else {"entity": kind.strip()}

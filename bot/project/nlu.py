@@ -103,6 +103,10 @@ class NluReader:
         if not marked.text.strip():
             self.problems.error(f"an example of intent {intent!r} has no text; remove the line", where)
             return
+        if "](" in marked.text:
+            self.problems.warn(
+                "`](` is plain text here, as there is no closing `)`; add it if an entity is meant", where
+            )
         self.examples.append(NluExample(marked.text, intent, marked.entities, where))
         for text, value in marked.synonyms:
             self.learn(text, value, where)
@@ -174,7 +178,7 @@ class NluReader:
             elif text.startswith("#"):
                 self.problems.warn("a comment inside the examples is skipped", where)
             elif text:
-                self.problems.error(f"an example must start with `- `, found {text[:60]!r}", where)
+                self.problems.warn(f"an example must start with `- `; {text[:60]!r} is skipped", where)
 
     def listed(self, examples: Node) -> Iterator[Line]:
         if not isinstance(examples.value, list):

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from bot.core.errors import ProjectError
 from bot.hints import listed
 from bot.project.fields import Fields
+from bot.project.imports import imported_paths
 from bot.project.problems import Problems
 from bot.yaml import Node, describe, read_yaml
 
@@ -60,6 +61,17 @@ COMPONENTS: dict[str, str] = {
 }
 """Rasa's components and what does their work here."""
 
+_DUCKLING = ("DucklingEntityExtractor", "DucklingHTTPExtractor")
+_DIMENSIONS = {
+    "time": ("date", "time"),
+    "duration": ("duration",),
+    "number": ("number",),
+    "amount-of-money": ("money",),
+    "email": ("email",),
+    "phone-number": ("phone",),
+    "url": ("url",),
+}
+"""Duckling's dimensions and the built-in types that find the same."""
 _KNOWN = ("recipe", "version", "spaces", "system_entities", "core_target", "nlu_target")
 _CODE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 _MEMORIES = ("AugmentedMemoizationPolicy", "MemoizationPolicy")
@@ -69,13 +81,17 @@ _MEMORIES = ("AugmentedMemoizationPolicy", "MemoizationPolicy")
 class RasaConfig:
     """What `config.yml` says. `settings` are defaults for ours, `script` fields of `Script`.
 
-    `restricts`: rules may hold one message of the user each, as RulePolicy's `restrict_rules` asks.
+    `restricts`: rules may hold one message of the user each, as RulePolicy's `restrict_rules` asks. `built_in` are the
+    built-in entity types that are looked for, those that Duckling would find; `None` without a config.yml: all that the
+    domain names. `imports` are files and folders of other projects.
     """
 
     settings: dict[str, JsonValue] = field(default_factory=dict)
     script: dict[str, JsonValue] = field(default_factory=dict)
     assistant_id: str = ""
     restricts: bool = True
+    built_in: tuple[str, ...] | None = None
+    imports: tuple[Path, ...] = ()
 
 
 def read_rasa_config(root: Path, problems: Problems) -> RasaConfig:
@@ -92,9 +108,7 @@ def read_rasa_config(root: Path, problems: Problems) -> RasaConfig:
         return RasaConfig()
     with Fields(node, problems, "config.yml", strict=False) as fields:
         fields.known(*_KNOWN)
-        for key in ("imports", "importers"):
-            if fields.get(key):
-                problems.warn(f"`{key}` is not read; copy the files into domain/ and data/", fields.where(key))
+        imports = imported_paths(root, fields)
         language = _language(fields)
         assistant = "".join(fields.words("assistant_id"))
         pipeline = {_component(item, problems): item for item in fields.items("pipeline")}
@@ -105,6 +119,8 @@ def read_rasa_config(root: Path, problems: Problems) -> RasaConfig:
         script=_script(pipeline, policies, problems),
         assistant_id=assistant,
         restricts=_setting(policies, ("RulePolicy",), "restrict_rules") is not False,
+        built_in=_built_in(pipeline),
+        imports=imports,
     )
 
 
@@ -141,21 +157,39 @@ def _script(pipeline: dict[str, Node], policies: dict[str, Node], problems: Prob
         "fallback": (not policies or "RulePolicy" in policies)
         and _setting(policies, ("RulePolicy",), "enable_fallback_prediction") is not False,
     }
+    for key, limit in (("threshold", "threshold"), ("ambiguity", "ambiguity_threshold")):
+        found |= _share(key, pipeline, "FallbackClassifier", limit, problems)
     history = _setting(policies, _MEMORIES, "max_history")
     if isinstance(history, int) and not isinstance(history, bool) and history > 0:
         found["history"] = history
     elif history is not None:
         problems.error(f"`max_history` must be a whole number above 0, found {history!r}", _place(policies, _MEMORIES))
-    below = _setting(policies, ("RulePolicy",), "core_fallback_threshold")
-    if isinstance(below, int | float) and 0 <= below <= 1:
-        found["fallback_below"] = float(below)
-    elif below is not None:
-        message = f"`core_fallback_threshold` must be a number from 0 to 1, found {below!r}"
-        problems.error(message, _place(policies, ("RulePolicy",)))
+    found |= _share("fallback_below", policies, "RulePolicy", "core_fallback_threshold", problems)
     action = _setting(policies, ("RulePolicy",), "core_fallback_action_name")
     if isinstance(action, str) and action.strip():
         found["fallback_action"] = action.strip()
     return found
+
+
+def _share(
+    name: str, components: dict[str, Node], component: str, key: str, problems: Problems
+) -> dict[str, JsonValue]:
+    """A component's setting that must be a number from 0 to 1, under our name; nothing when it is not stated."""
+    value = _setting(components, (component,), key)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return {name: float(value)}
+    if value is not None:
+        problems.error(f"`{key}` must be a number from 0 to 1, found {value!r}", _place(components, (component,)))
+    return {}
+
+
+def _built_in(pipeline: dict[str, Node]) -> tuple[str, ...]:
+    """Our names of what the pipeline's Duckling looks for: entities keep their own words as values without it."""
+    if not any(name in pipeline for name in _DUCKLING):
+        return ()
+    wanted = _setting(pipeline, _DUCKLING, "dimensions")
+    kept = wanted if isinstance(wanted, list) else list(_DIMENSIONS)
+    return tuple(kind for dimension in kept for kind in _DIMENSIONS.get(str(dimension), ()))
 
 
 def _setting(components: dict[str, Node], names: tuple[str, ...], key: str) -> JsonValue:

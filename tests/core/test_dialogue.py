@@ -206,6 +206,25 @@ def test_without_the_nlu_fallback_the_best_intent_counts() -> None:
     assert talk.say("bye", "goodbye", in_scope=0.0) == "bye"
 
 
+@pytest.mark.parametrize(
+    ("best", "second", "understood"),
+    [(0.7, 0.3, True), (0.5, 0.0, False), (0.65, 0.6, False)],
+)
+def test_a_ranking_below_the_projects_thresholds_is_the_nlu_fallback(
+    best: float, second: float, understood: bool
+) -> None:
+    talk = Talk(program(threshold=0.6, ambiguity=0.1))
+    said = talk.say("bye", ("goodbye", best), ("book", second), in_scope=1.0)
+    assert (said == "bye") is understood
+
+
+def test_answers_of_one_retrieval_intent_are_not_rivals() -> None:
+    found = program(threshold=0.6, ambiguity=0.2).script
+    assert found is not None
+    ranking = [ev.Scored(name=name, score=score) for name, score in (("faq/a", 0.4), ("faq/b", 0.35), ("bye", 0.25))]
+    assert not found.doubts(ranking) and found.doubts(ranking[:1]) and found.doubts(())
+
+
 def test_without_a_default_response_the_user_is_asked_to_rephrase() -> None:
     bare = program()
     kept = {name: said for name, said in bare.responses.items() if name != "utter_default"}

@@ -40,7 +40,7 @@ KINDS: dict[str, tuple[str, str, int, str]] = {
         5,
         "such as `- city` or `- city: Rome`",
     ),
-    "broken markup in a message": (S, "stories:\n- story: a\n  steps:\n  - user: to [Rome](city\n", 4, "closing `)`"),
+    "broken markup in a message": (S, "stories:\n- story: a\n  steps:\n  - user: to [Rome]{city}\n", 4, "is not JSON"),
     "a slot condition without a slot": (
         S,
         "stories:\n- story: a\n  steps:\n  - slot_was_set:\n",
@@ -110,7 +110,6 @@ KINDS: dict[str, tuple[str, str, int, str]] = {
         "`title` is missing; expected a text",
     ),
     "examples that are no lines": (N, "nlu:\n- intent: greet\n  examples: 5\n", 3, "must be lines or a list"),
-    "an example without a dash": (N, "nlu:\n- intent: greet\n  examples: |\n    - hi\n    you\n", 5, "start with `- `"),
     "bot texts that are no list": (F, "e2e_actions: hello\n", 1, "must be a list of texts"),
     "a history of no states": ("config.yml", "policies:\n- {name: MemoizationPolicy, max_history: 0}\n", 2, "above 0"),
     "a threshold above one": (
@@ -118,6 +117,12 @@ KINDS: dict[str, tuple[str, str, int, str]] = {
         "policies:\n- name: RulePolicy\n  core_fallback_threshold: 7\n",
         2,
         "must be a number from 0 to 1",
+    ),
+    "an ambiguity that is no number": (
+        "config.yml",
+        "pipeline:\n- name: FallbackClassifier\n  ambiguity_threshold: some\n",
+        2,
+        "`ambiguity_threshold` must be a number from 0 to 1, found 'some'",
     ),
     "a component without a name": ("config.yml", "pipeline:\n- epochs: 5\n", 2, "such as `- name: DIETClassifier`"),
     "a server without an address": ("endpoints.yml", "action_endpoint:\n  token: a\n", 2, "`url` is missing"),

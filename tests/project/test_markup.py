@@ -43,7 +43,6 @@ def test_a_value_written_inline_is_a_synonym() -> None:
 @pytest.mark.parametrize(
     ("source", "hint"),
     [
-        ("[a](x", "no closing"),
         ("[a](two words)", "one word"),
         ("[a](x:)", "no value"),
         ("[a]{entity: x}", "not JSON"),

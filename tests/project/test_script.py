@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.script import Form, Session
-from bot.project import load_project
+from bot.project import ProjectErrors, load_project
 from tests.project.build import RASA, load, script, write
 
 
@@ -61,6 +61,58 @@ def test_without_policies_and_pipeline_rasas_own_defaults_hold(tmp_path: Path) -
     found = script(tmp_path, config="pipeline:\npolicies:\n").program.script
     assert found is not None
     assert (found.history, found.ranks, found.nlu_fallback, found.fallback) == (None, True, True, True)
+    assert (found.threshold, found.ambiguity) == (None, None)
+
+
+def test_the_thresholds_of_the_fallback_classifier_are_taken_over(tmp_path: Path) -> None:
+    pipeline = "pipeline: [{name: FallbackClassifier, threshold: 0.6, ambiguity_threshold: 0.2}]\n"
+    found = script(tmp_path, config=pipeline).program.script
+    assert found is not None and (found.threshold, found.ambiguity) == (0.6, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("config", "wanted"),
+    [
+        (None, None),
+        ("pipeline:\n", ()),
+        ("pipeline: [{name: DIETClassifier}]\n", ()),
+        ("pipeline: [{name: DucklingEntityExtractor, dimensions: [time, email, volume]}]\n", ("date", "time", "email")),
+    ],
+)
+def test_values_are_looked_for_where_duckling_would(tmp_path: Path, config: str | None, wanted: object) -> None:
+    assert script(tmp_path, config=config).built_in == wanted
+
+
+def test_all_of_duckling_is_wanted_where_no_dimensions_are_named(tmp_path: Path) -> None:
+    wanted = script(tmp_path, config="pipeline: [{name: DucklingHTTPExtractor}]\n").built_in
+    assert wanted == ("date", "time", "duration", "number", "money", "email", "phone", "url")
+
+
+def test_projects_are_joined_by_imports(tmp_path: Path) -> None:
+    project = script(
+        tmp_path,
+        config="importers: [{name: rasa.shared.importers.multi_project.MultiProjectImporter}]\nimports: [parts/talk]\n",
+        parts__talk__config="imports: [../extra.yml, ../../parts/talk]\n",
+        parts__talk__domain="intents: [thank]\nresponses: {utter_welcome: [{text: Welcome}]}\n",
+        parts__talk__data__rules="rules:\n- rule: thanks\n  steps: [{intent: thank}, {action: utter_welcome}]\n",
+        parts__talk__tests__test_stories="stories: 5\n",
+        parts__talk__compose="services: {web: {image: a}}\n",
+        parts__extra="nlu:\n- intent: thank\n  examples: |\n    - thanks\n    - thank you\n",
+    )
+    assert project.warnings == () and "utter_welcome" in project.program.responses
+    assert [example.text for example in project.nlu.examples if example.intent == "thank"] == ["thanks", "thank you"]
+
+
+def test_an_import_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    config = "importers: [{name: MultiProjectImporter}]\nimports: [parts]\n"
+    with pytest.raises(ProjectErrors, match=r"config\.yml:2: there is no file or folder 'parts' to import"):
+        script(tmp_path, config=config)
+
+
+def test_an_imported_config_that_is_no_yaml_is_reported(tmp_path: Path) -> None:
+    config = "importers: [{name: MultiProjectImporter}]\nimports: [parts]\n"
+    with pytest.raises(ProjectErrors, match=r"parts/config\.yml:1: not valid YAML"):
+        script(tmp_path, config=config, parts__config="a: b: c\n")
 
 
 def test_a_scripted_project_has_no_flows_of_our_making_and_no_warnings(tmp_path: Path) -> None:
@@ -151,7 +203,23 @@ WARNED: list[tuple[dict[str, str], str]] = [
         "form 'x_form' asks for slot 'x', but nothing fills it; write its `mappings:`",
     ),
     ({"data__r": "volumes: []"}, "data/r.yml:1: unknown section 'volumes' is left out; sections: version, nlu"),
-    ({"config": "imports: [../other]\n"}, "config.yml:1: `imports` is not read; copy the files into domain/ and data/"),
+    (
+        {"config": "imports: [other]\n"},
+        "config.yml:1: `imports` counts only with `importers: [{name: MultiProjectImporter}]`",
+    ),
+    ({"config": "importers:\n- name: mine.Importer\n"}, "config.yml:2: no counterpart for importer mine.Importer"),
+    (
+        {"config": "importers: [{name: MultiProjectImporter}]\nimports: ../other\n"},
+        "config.yml:2: import '../other' lies outside the project and is left out; copy it into the folder",
+    ),
+    (
+        {"data__n": "nlu:\n- intent: greet\n  examples: |\n    - hi\n    you\n"},
+        "data/n.yml:5: an example must start with `- `; 'you' is skipped",
+    ),
+    (
+        {"data__n": "nlu:\n- intent: greet\n  examples: |\n    - in [Rome](city\n"},
+        "data/n.yml:4: `](` is plain text here",
+    ),
     ({"config": "language: en\npipeline: [{name: a.B}]\npolicies: [C]"}, "no counterpart for C, a.B; left out"),
 ]
 

@@ -1,6 +1,6 @@
 """What Rasa calls a parsed message: intent, ranking, entities, response selection; and its entities read back.
 
-Below the threshold the first intent is `nlu_fallback`, as Rasa's fallback classifier puts it. Retrieval intents are
+Below the thresholds the first intent is `nlu_fallback`, as Rasa's fallback classifier puts it. Retrieval intents are
 ranked by their name before the slash; which answer is meant stands in `response_selector`.
 """
 
@@ -72,7 +72,8 @@ def _ranking(found: Found, program: Program) -> list[Wire]:
         name = _retrieval(scored.name, program) or scored.name
         scores[name] = min(1.0, scores.get(name, 0.0) + scored.score)
     ranking: list[Wire] = [{"name": name, "confidence": score} for name, score in scores.items()]
-    if not ranking or found.in_scope < found.threshold:
+    doubted = program.script is not None and program.script.doubts(found.intents)
+    if not ranking or found.in_scope < found.threshold or doubted:
         ranking.insert(0, {"name": NLU_FALLBACK, "confidence": max(0.0, 1.0 - found.in_scope)})
     return ranking
 

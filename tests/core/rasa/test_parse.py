@@ -9,6 +9,7 @@ import pytest
 from bot.core import events as ev
 from bot.core.program import Button, Intent, Program, SlotEquals, Variation
 from bot.core.rasa.parse import rasa_entity, rasa_parse, rasa_response, read_entities, read_ranking
+from bot.core.script import Script
 from tests.core.rasa.wire import understood
 
 FAQ = Program(
@@ -29,6 +30,12 @@ def test_intents_are_ranked() -> None:
     assert found["intent_ranking"] == [{"name": "greet", "confidence": 0.75}, {"name": "bye", "confidence": 0.25}]
     assert (found["text"], found["text_tokens"]) == ("hi there", [[0, 2], [3, 8]])
     assert found["response_selector"] == {"all_retrieval_intents": []}
+
+
+def test_what_the_projects_thresholds_doubt_is_a_fallback() -> None:
+    doubting = Program(script=Script(threshold=0.8))
+    found = rasa_parse(understood(intents=scored(greet=0.75), in_scope=0.75), doubting)
+    assert [intent["name"] for intent in found["intent_ranking"]] == ["nlu_fallback", "greet"]
 
 
 @pytest.mark.parametrize("intents", [(), scored(greet=0.9)])
