@@ -29,6 +29,8 @@ from bot.reminders import Reminders
 from bot.runner import Memory, Runner, RunnerLimits
 from bot.sdk.choose import ActionSource, Others
 from bot.store import SqlStore
+from retrieval.projection import SKILL as PROJECTION
+from retrieval.projection import QueryProjection, owner_of
 from retrieval.search import KnowledgeIndex
 from skills.encoder import MINILM, Encoder, EncoderSettings, EncoderSource
 from skills.encoder_recent import LONGEST
@@ -168,7 +170,7 @@ def load_models(
     bundle = unsealed(models) if models else model_store(project.settings, root).open_current()
     if bundle is None:
         raise NotFound(f"no trained models in {project.settings.state_folder(root)}; run: bot train {root}")
-    index = load_index(project, encoder)
+    index = turned(load_index(project, encoder), bundle.path, encoder)
     understand, rank = _skills(bundle, project, encoder)
     kept = _kept(project)
     search = None if index is None else Runner(Searcher(index), _runner_limits(project), memory=Memory(_lasting, kept))
@@ -240,6 +242,14 @@ def load_index(project: Project, encoder: Encoder) -> KnowledgeIndex | None:
     """The current knowledge index, or None when nothing has been ingested."""
     folder = index_folder(project.settings, project.root)
     return KnowledgeIndex.open(folder, encoder) if (folder / "CURRENT").exists() else None
+
+
+def turned(index: KnowledgeIndex | None, bundle: Path, encoder: Encoder) -> KnowledgeIndex | None:
+    """The index with the query projection of a bundle's folder, if there is one."""
+    folder = bundle / PROJECTION
+    if index is None or not folder.is_dir():
+        return index
+    return index.projected(QueryProjection.load(folder, owner_of(encoder.fingerprint)))
 
 
 def load_ranking(bundle: Bundle, project: Project, encoder: Encoder) -> ActionRanking | None:

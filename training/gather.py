@@ -21,7 +21,7 @@ from training.ranking_log import choices
 from training.ranking_rows import RankingData, ranking_data
 from training.replay import SOURCE, Replay, Today
 from training.rows import Row, intents_on, slots_on
-from training.sides import Side
+from training.sides import Side, fraction
 from training.signals.similarity import Vectors, lexical, of_vectors
 from training.signals.turns import texts, turns
 from training.snapshots import Snapshot
@@ -92,7 +92,7 @@ def gather(sources: Sources, options: SplitOptions) -> Gathered:
     raw = read_log(sources.log) if sources.log is not None and sources.log.exists() else []
     log = cleared(raw, settings)
     if sources.snapshot is not None:
-        found = _from_snapshot(sources, log)
+        found = _from_snapshot(sources, log, options)
     else:
         found = _from_files(sources, options, log, _replayed(sources, raw))
     return replace(found, seen=_seen(found, log))
@@ -132,11 +132,11 @@ def _from_files(
         tuple(data_set(part.name, part.intents) for part in parts if part.intents),
         tuple(data_set(part.name, part.slots) for part in parts if part.slots),
         tuple(notes),
-        _ranking(sources.project, by_intent.train, log),
+        _ranking(sources.project, by_intent.train, log, options),
     )
 
 
-def _from_snapshot(sources: Sources, log: Sequence[Recorded]) -> Gathered:
+def _from_snapshot(sources: Sources, log: Sequence[Recorded], options: SplitOptions) -> Gathered:
     assert sources.snapshot is not None
     if not sources.snapshot.path.is_dir():
         raise Conflict("somebody was erased from the snapshot that was to be learned from; run bot learn again")
@@ -150,7 +150,7 @@ def _from_snapshot(sources: Sources, log: Sequence[Recorded]) -> Gathered:
         data,
         data if any(found.rows for found in slots) else (),
         tuple(_notes("intents", 0, [pair for found in intents for pair in found.conflicts])),
-        _ranking(sources.project, by_intent.train, log),
+        _ranking(sources.project, by_intent.train, log, options),
     )
 
 
@@ -160,13 +160,18 @@ def _ordered(rows: Iterable[Row], project: Project | None) -> list[Row]:
     return sorted(rows, key=lambda row: (row.at, known.get((row.text, row.intent), 0), row.id))
 
 
-def _ranking(project: Project | None, rows: Sequence[IntentExample], log: Sequence[Recorded]) -> RankingData | None:
+def _ranking(
+    project: Project | None, rows: Sequence[IntentExample], log: Sequence[Recorded], options: SplitOptions
+) -> RankingData | None:
+    """What stories and log teach of next actions; of some talks only what a person judged counts, and measures."""
     if project is None:
         return None
     found = ranking_data(project.program, [(row.text, row.intent) for row in rows])
     logged = choices(log, project.program)
     plain = tuple(choice._replace(texts=tuple(natural(text).text for text in choice.texts)) for choice in logged)
-    return found and replace(found, logged=plain)
+    out = {choice.talk for choice in plain if fraction(choice.talk, options.salt) < options.share}
+    held = tuple(choice for choice in plain if choice.talk in out and choice.weight >= 1)
+    return found and replace(found, logged=tuple(choice for choice in plain if choice.talk not in out), held=held)
 
 
 def read_log(path: Path) -> list[Recorded]:

@@ -30,11 +30,13 @@ from training.gather import Sources, read_log
 from training.harvest import Ground, Harvest, harvest
 from training.labels import RULES_FILE, RuleBook
 from training.lesson import Lesson, Stage, lessons, stamp, write
+from training.pages import learn_pages
 from training.privacy import VERSION
 from training.progress import Progress, part, silent
 from training.replay import Replay, Today
 from training.rows import Row
 from training.runs import Runs, key_of
+from training.searching import Searching
 from training.sides import SplitOptions
 from training.snapshots import Lineage, Snapshot, SnapshotStore, names_of
 from training.train import TrainRequest, TrainResult, train_project
@@ -42,6 +44,7 @@ from training.workshop import FitOptions, Workshop
 
 if TYPE_CHECKING:
     from bot.project import Project
+    from retrieval.search import KnowledgeIndex
     from training.clusters import Vectors
 
 LESSONS, RUNS, SNAPSHOTS, REPORTS = "learn", "runs", "snapshots", "reports"
@@ -54,7 +57,8 @@ class LearnRequest:
     `state` is the project's folder for log, models and the rest; `log` the log's file, `models` the bundles' folder.
     `logs` are files of logged conversations that are imported first, if they are not in the log yet. With `dry_run` the
     candidate is made and judged, and not put to use; with `trial` somebody else tries it on a part of the conversations
-    if it has proved itself. `vectors` gives unit vectors of texts, for near-duplicates.
+    if it has proved itself. `vectors` gives unit vectors of texts, for near-duplicates. `index` is the knowledge
+    index in use: which of its pages answer what is learned too.
     """
 
     project: Project
@@ -69,6 +73,7 @@ class LearnRequest:
     policy: Policy = field(default_factory=Policy)
     play: Play | None = None
     vectors: Vectors | None = None
+    index: KnowledgeIndex | None = None
     by: str = ""
 
 
@@ -154,11 +159,15 @@ class _Round:
         if read is None:
             return
         found, snapshot = read
+        searching = self._pages(found)
+        self.add(inputs=self._inputs(snapshot, searching))
         if self.last is not None and self.last.inputs == self.lesson.inputs:
             return self._nothing_new(self.last, snapshot)
         found.signals.book.save(self.request.state / RULES_FILE)
         with self._stage("candidate", 0.25) as said:
-            result = self.result = train_project(self._training(snapshot), self.workshop, self._part(0.25, 0.98))
+            result = self.result = train_project(
+                self._training(snapshot, searching), self.workshop, self._part(0.25, 0.98)
+            )
             said(f"trained and judged, bundle {result.bundle.id}")
         self.add(**findings.judged(result, self.plays, self.folder))
         self.ends(*findings.verdict(result, self.request.dry_run, self._on_trial))
@@ -182,9 +191,20 @@ class _Round:
             return None
         with self._stage("snapshot", 0.2) as said:
             snapshot = self._snapshot(found, history)
-            self.add(inputs=self._inputs(snapshot), snapshot=snapshot.id, position=snapshot.dataset.position)
+            self.add(snapshot=snapshot.id, position=snapshot.dataset.position)
             said(f"{len(snapshot.rows)} rows, {snapshot.id[:12]}")
         return found, snapshot
+
+    def _pages(self, found: Harvest) -> Searching | None:
+        """What the log says of the pages of the knowledge base."""
+        index = self.request.index
+        if index is None:
+            return None
+        with self._stage("pages", 0.22) as said:
+            documents = {chunk.id: chunk.document for chunk in index.chunks}
+            pages = learn_pages(found, index, documents, self.request.project.program)
+            said(f"{len(pages.pairs)} questions with the page that answers them, for {len(pages.wishes)} wishes")
+        return Searching(index, index.embedder, pages)
 
     def add(self, *parts: Mapping[str, object], **more: object) -> None:
         """Fields of the lesson that are known now."""
@@ -287,8 +307,8 @@ class _Round:
         )
         return self.snapshots.create(found.rows, lineage)
 
-    def _inputs(self, snapshot: Snapshot) -> str:
-        """The digest of all that could change the result: rows, project, options, encoder."""
+    def _inputs(self, snapshot: Snapshot, searching: Searching | None) -> str:
+        """The digest of all that could change the result: rows, pages, project, options, encoder."""
         project = self.request.project
         policy = self.request.policy
         said = repr((project.program.id, project.nlu, sorted(policy.critical), sorted(policy.waived), policy.release))
@@ -296,13 +316,14 @@ class _Round:
         return key_of(
             {
                 "rows": hashlib.sha256(repr(rows).encode()).hexdigest(),
+                "pages": "" if searching is None else searching.pages.described().sha256,
                 "project": hashlib.sha256(said.encode()).hexdigest(),
                 "fit": asdict(self.request.fit),
                 "encoder": self.workshop.fingerprint,
             }
         )
 
-    def _training(self, snapshot: Snapshot) -> TrainRequest:
+    def _training(self, snapshot: Snapshot, searching: Searching | None) -> TrainRequest:
         request = self.request
         return TrainRequest(
             models=request.models,
@@ -315,6 +336,7 @@ class _Round:
             play=self._play if request.play is not None else None,
             reports=request.state / REPORTS,
             runs=Runs(request.state / RUNS),
+            searching=searching,
         )
 
     def _play(self, folder: Path) -> Tests | None:

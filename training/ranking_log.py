@@ -14,6 +14,9 @@ from bot.core.dialogue import situation
 from bot.core.errors import IllegalHistory
 from bot.core.program import Program
 from bot.core.rules import book
+from skills.ranking import ActionRanking
+from training.examples import Origin
+from training.gate.measured import Judged
 from training.ranking_rows import Choice
 
 UNOPPOSED = 0.3
@@ -47,7 +50,7 @@ def _of_talk(name: str, talk: Sequence[ev.Recorded], program: Program) -> Iterat
             weight = _weight(policy, judged.get(recorded.turn))
             if weight and state.track.begun:
                 where = situation(state, program)
-                yield Choice(where.states, where.texts, event.action, weight)
+                yield Choice(where.states, where.texts, event.action, weight, name)
         try:
             state = evolve(state, recorded)
         except IllegalHistory:  # cut short, or older than our rules: what came before is still true
@@ -73,3 +76,27 @@ def _weight(policy: str, right: bool | None) -> float:
     if right or policy == _BY_HAND:
         return 1.0
     return 0.0 if policy == _OUR_GUESS else UNOPPOSED
+
+
+def judged_choices(ranking: ActionRanking, held: Sequence[Choice]) -> list[Judged]:
+    """Whether a ranking would have chosen what was right, for each choice, of all actions that it knows."""
+    if not held:
+        return []
+    scores = ranking.scores([choice.states for choice in held], [choice.texts for choice in held])[:, :-1]
+    best = scores.argmax(axis=1)
+    return [_judged(choice, ranking.actions[number]) for choice, number in zip(held, best, strict=True)]
+
+
+def _judged(choice: Choice, said: str) -> Judged:
+    """The row is named by the last words of the user; what was done before tells repeated words apart."""
+    before = " > ".join(state.action for state in choice.states[-3:])
+    words = next((text for text in reversed(choice.texts) if text), "")
+    return Judged(
+        text=words,
+        right=choice.action,
+        said=said,
+        score=float(said == choice.action),
+        label=choice.action,
+        where=f"{choice.talk}, after {before}",
+        origin=Origin(group=choice.talk, source="log"),
+    )

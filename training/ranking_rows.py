@@ -46,12 +46,14 @@ class Path(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """An action that was right in a logged talk: `weight` 1 when somebody said so, less when nobody objected."""
+    """An action that was right in the logged talk of that name: `weight` 1 when somebody said so, less when nobody
+    objected."""
 
     states: tuple[Features, ...]
     texts: tuple[str, ...]
     action: str
     weight: float
+    talk: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ class Episode:
 class RankingData:
     """Everything to learn from. `asides` are turns that may come at any time outside of forms: rules, whole stories.
 
-    `texts` are examples by intent; `strange` those of intents that no story has.
+    `texts` are examples by intent; `strange` those of intents that no story has. `held` choices of
+    the log only measure.
     """
 
     stories: tuple[Episode, ...]
@@ -74,6 +77,7 @@ class RankingData:
     texts: Mapping[str, tuple[str, ...]]
     strange: tuple[str, ...] = ()
     logged: tuple[Choice, ...] = ()
+    held: tuple[Choice, ...] = ()
 
     @property
     def groups(self) -> tuple[int, ...]:

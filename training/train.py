@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from pydantic import JsonValue
 from bot.bundles import Bundle, BundleStore
 from bot.core.errors import InputError, IntegrityError, NotFound
 from bot.core.protocols import Utterance
-from bot.manifest import DataSet, Draft, Metric, SkillCard
+from bot.manifest import Draft
 from training import evaluate as ev
+from training.cards import card
 from training.data import data_set
 from training.examples import IntentExample, SlotExample
 from training.gate.evidence import (
@@ -37,16 +39,19 @@ from training.gate.evidence import (
     latencies,
     measure,
     opinions,
+    paired,
 )
 from training.gate.judge import judge
+from training.gate.measured import Judged
 from training.gate.page import write_pages
 from training.gate.verdict import Policy, Verdict
 from training.gather import Gathered, Sources, gather
 from training.progress import Progress, part, silent
 from training.reproduce import predictions
 from training.runs import Runs, digest_of, key_of
+from training.searching import Searching
 from training.seen import Seen
-from training.split import Split, SplitOptions
+from training.split import SplitOptions
 from training.workshop import FitOptions, Made, Workshop
 
 SKILLS = ("intent", "entities", "ranking")
@@ -79,6 +84,7 @@ class TrainRequest:
     play: Play | None = None
     reports: Path | None = None
     runs: Runs | None = None
+    searching: Searching | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,8 @@ def _train(request: TrainRequest, workshop: Workshop, progress: Progress) -> Tra
     store = BundleStore(request.models)
     run = _Run(request, workshop, data, store, progress)
     bundle = store.create(run.fill)
-    Seen(request.models).note(bundle.id, data.seen, run.current_id if run.took_over else None)
+    pages = frozenset() if request.searching is None else request.searching.pages.seen
+    Seen(request.models).note(bundle.id, data.seen | pages, run.current_id if run.took_over else None)
     assert run.verdict is not None
     verdict = run.verdict.model_copy(update={"bundle": bundle.id})
     page = write_pages(request.reports / bundle.id, verdict) if request.reports is not None else None
@@ -181,13 +188,16 @@ class _Run:
         """Fit, save, load, measure, compare, reproduce, judge."""
         made = {skill: self._make(skill, stage / skill) for skill in self._to_train()}
         self._take_over(stage, made)
+        self._search(stage, made)
         candidate, labels = self.workshop.load(stage), self._labels(made)
         new = measure(candidate, labels, self._held_out, part(self.progress, 0.7, 0.82))
+        new = replace(new, scored=self._scored(stage, made))
         shipped = self._finished(stage, made)
         self.progress(0.94, "checking in a fresh process")
         texts = self._probes()
         integrity = self.workshop.reproduce(stage, texts, predictions(shipped, texts))
-        evidence = self._evidence(Evidence(integrity, new, skills=tuple(made)), stage, shipped)
+        skills = tuple(dict.fromkeys((*made, *new.scored)))
+        evidence = self._evidence(Evidence(integrity, new, skills=skills), stage, shipped)
         self.verdict = judge(evidence, self.request.policy)
         measured = _reports(new, self._held_out)
         self.reports = {**measured, **{skill: item.report for skill, item in made.items() if item.report}}
@@ -206,6 +216,8 @@ class _Run:
         path, current = self.current.path, self.workshop.load(self.current.path)
         times = latencies((shipped, self.workshop.finish(path, ())), self._probes())
         old = measure(current, self._current_labels(), self._held_out, part(self.progress, 0.82, 0.9))
+        old = replace(old, scored=self._scored(path, ("ranking",)))
+        new, old = paired(new, old)
         return Evidence(
             integrity=found.integrity,
             candidate=replace(new, cost=Cost(times[0], folder_bytes(stage))),
@@ -280,6 +292,25 @@ class _Run:
                 shutil.copytree(self.current.path / skill, stage / skill)
                 self.took_over = True
 
+    def _search(self, stage: Path, made: dict[str, Made]) -> None:
+        """Have questions find the pages that answered them, if that is proven; else search as the current bundle."""
+        path = None if self.current is None else self.current.path
+        if self.request.searching is not None:
+            tried = self.request.searching.fit(stage, path, self.request.fit.seed, part(self.progress, 0.66, 0.7))
+            self.notes.append(tried.told)
+            made |= {} if tried.made is None else {"retrieval": tried.made}
+        elif path is not None and (path / "retrieval").is_dir():
+            shutil.copytree(path / "retrieval", stage / "retrieval")
+            self.took_over = True
+
+    def _scored(self, folder: Path, skills: Container[str]) -> dict[str, Sequence[Judged]]:
+        """Held-out rows of skills that are no classifiers, as the skills in a folder judge them."""
+        searching, ranking = self.request.searching, self.data.ranking
+        found = {} if searching is None else {"retrieval": searching.judged(folder)}
+        if ranking is not None and "ranking" in skills and (folder / "ranking").is_dir():
+            found["ranking"] = self.workshop.chosen(folder, ranking.held)
+        return {skill: rows for skill, rows in found.items() if rows}
+
     def _labels(self, made: Mapping[str, Made]) -> dict[str, tuple[str, ...]]:
         return self._current_labels() | {skill: item.labels for skill, item in made.items()}
 
@@ -297,8 +328,10 @@ class _Run:
         cards = {} if self.current is None else dict(self.current.manifest.skills)
         if not self._wants_ranking:
             cards.pop("ranking", None)
-        for skill, item in made.items():
-            cards[skill] = self._card(skill, item, _metrics(measured.get(skill)))
+        if self.request.searching is not None and "retrieval" in made:
+            cards["retrieval"] = self.request.searching.card(self.workshop.base, made["retrieval"])
+        for skill, item in ((skill, made[skill]) for skill in SKILLS if skill in made):
+            cards[skill] = card(skill, self.workshop.base, item, self.data, measured.get(skill))
         project, versions = self.request.sources.project, _versions()
         return Draft(
             kind="models",
@@ -313,36 +346,6 @@ class _Run:
             details={"versions": versions, "split": asdict(self.request.split)},
         )
 
-    def _card(self, skill: str, made: Made, metrics: dict[str, Metric]) -> SkillCard:
-        if skill == "ranking":
-            return self._ranking_card(made)
-        sides: Split[IntentExample] | Split[SlotExample]
-        sides, sources = (self.data.intents, self.data.intent_data) if skill == "intent" else _slot_side(self.data)
-        return SkillCard(
-            base=self.workshop.base,
-            method=made.method,
-            labels=made.labels,
-            labels_sha=_labels_sha(made),
-            data=(*sources, data_set("trained on", sides.train)),
-            held_out=data_set("held out", sides.held_out),
-            hyper_parameters=dict(made.hyper_parameters),
-            metrics=metrics,
-            note=_note(len(sides.train), len(sides.held_out), sides.unmeasured),
-        )
-
-    def _ranking_card(self, made: Made) -> SkillCard:
-        assert self.data.ranking is not None
-        return SkillCard(
-            base=self.workshop.base,
-            method=made.method,
-            labels=made.labels,
-            labels_sha=_labels_sha(made),
-            data=(self.data.ranking.described(),),
-            hyper_parameters=dict(made.hyper_parameters),
-            metrics=_metrics(made.report),
-            note="trained on all stories; measured by models that did not know the stories they were asked about",
-        )
-
 
 def _reports(side: Side, rows: HeldOut) -> dict[str, ev.Report]:
     found = {}
@@ -353,27 +356,11 @@ def _reports(side: Side, rows: HeldOut) -> dict[str, ev.Report]:
     return found
 
 
-def _metrics(report: ev.Report | None) -> dict[str, Metric]:
-    return {} if report is None else {name: Metric(**figure) for name, figure in report["metrics"].items()}
-
-
-def _labels_sha(made: Made) -> str:
-    return hashlib.sha256("\n".join(sorted(made.labels)).encode()).hexdigest()
-
-
 def _stories(data: Gathered) -> int:
     return 0 if data.ranking is None else len(data.ranking.groups)
 
 
-def _slot_side(data: Gathered) -> tuple[Split[SlotExample], tuple[DataSet, ...]]:
-    return data.slots, data.slot_data
-
-
-def _note(trained: int, held_out: int, unmeasured: Sequence[str]) -> str:
-    text = f"trained on {trained} rows; the {held_out} held-out rows were measured on and never trained on"
-    return f"{text}; without a held-out row: {', '.join(unmeasured)}" if unmeasured else text
-
-
+@cache
 def _versions() -> dict[str, JsonValue]:
     found: dict[str, JsonValue] = {}
     for name in _LOCKED:

@@ -14,9 +14,10 @@ from pydantic import JsonValue
 
 from training.evaluate import Report, Understander
 from training.examples import IntentExample, SlotExample
+from training.gate.measured import Judged
 from training.gate.verdict import Integrity
 from training.progress import Progress
-from training.ranking_rows import RankingData
+from training.ranking_rows import Choice, RankingData
 from training.reproduce import Prediction
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ class Workshop(Protocol):
 
     def rank(self, folder: Path, data: RankingData, options: FitOptions, progress: Progress) -> Made:
         """Fit the learned ranking of a script's actions and save it in a folder."""
+        ...
+
+    def chosen(self, folder: Path, choices: Sequence[Choice]) -> Sequence[Judged]:
+        """What the ranking in a bundle's folder would have done, for each choice of the log."""
         ...
 
     def load(self, folder: Path) -> Understander:

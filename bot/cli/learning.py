@@ -83,7 +83,7 @@ def _round(
 def _request(
     root: Path, logs: list[Path] | None, waive: list[str], only: tuple[bool, bool], seed: int, encoder: Encoder
 ) -> LearnRequest:
-    from bot.app import model_store
+    from bot.app import load_index, model_store
     from bot.cli.proving import player, policy
     from bot.project import load_project
     from training.loop import LearnRequest
@@ -103,6 +103,7 @@ def _request(
         policy=policy(project, settings, waive, patch=False, improve=False),
         play=player(project, encoder),
         vectors=encoder.vectors,
+        index=load_index(project, encoder),
     )
 
 

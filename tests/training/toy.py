@@ -14,9 +14,10 @@ from bot.core.protocols import Understanding, Utterance
 from skills.entities_rules import words
 from training.evaluate import Unseen, ranking_report
 from training.examples import OOS, OUTSIDE, IntentExample, SlotExample
+from training.gate.measured import Judged
 from training.gate.verdict import Integrity
 from training.progress import Progress
-from training.ranking_rows import RankingData
+from training.ranking_rows import Choice, RankingData
 from training.reproduce import Loader, Prediction, compared, predictions, reproduce
 from training.workshop import FitOptions, Made, Rows
 
@@ -84,6 +85,9 @@ class ToyWorkshop:
         count = len(actions)
         unseen = Unseen(gold=actions, given=actions, known=(True,) * count, sure=(1.0,) * count, where=actions)
         return Made("counts", actions, {}, ranking_report(unseen, data.described()))
+
+    def chosen(self, folder: Path, choices: Sequence[Choice]) -> Sequence[Judged]:
+        return ()
 
     def load(self, folder: Path) -> ToyUnderstander:
         return load(folder)

@@ -16,7 +16,7 @@ from bot.manifest import Metric
 from training.examples import IntentExample, SlotExample
 from training.gate import stats
 from training.gate.compare import moves, shared_rows
-from training.gate.measured import Measured, groups_of
+from training.gate.measured import Judged, Measured, groups_of
 from training.gate.verdict import Check, Quote, Slice, State
 
 Row = IntentExample | SlotExample
@@ -83,7 +83,8 @@ def check(found: Sequence[Slice]) -> Check:
 def _parts(candidate: Measured, rows: Sequence[int], read: Callable[[Row], str]) -> list[tuple[str, list[int]]]:
     parts: dict[str, list[int]] = defaultdict(list)
     for row in rows:
-        parts[read(candidate.rows[row])].append(row)
+        found = candidate.rows[row]
+        parts["" if isinstance(found, Judged) else read(found)].append(row)
     parts.pop("", None)
     return sorted(parts.items(), key=lambda item: (-len(item[1]), item[0])) if len(parts) > 1 else []
 
