@@ -7,6 +7,7 @@ layers it needs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
@@ -43,8 +44,8 @@ class Entities(Protocol):
         """Load what is loaded on first use."""
         ...
 
-    def timeless(self, text: str) -> bool:
-        """Whether a text has the same entities whenever it is said."""
+    def day(self, utterance: Utterance) -> date | None:
+        """The day that the entities of a message depend on; None if it has the same whenever it is said."""
         ...
 
     def run(self, utterances: Sequence[Utterance], encodings: Sequence[Encoding]) -> list[tuple[Entity, ...]]:
@@ -89,10 +90,11 @@ class Understander:
         if self.entities is not None:
             self.entities.warm_up()
 
-    def lasting(self, item: Utterance) -> str | None:
-        """What the result for a short message depends on; None where it may be another one later."""
-        lasts = len(item.text) <= LONGEST and (self.entities is None or self.entities.timeless(item.text))
-        return item.text if lasts else None
+    def sameness(self, item: Utterance) -> tuple[str, date | None] | None:
+        """What the result for a short message depends on: equal messages mean the same. None for a long one."""
+        if len(item.text) > LONGEST:
+            return None
+        return item.text, None if self.entities is None else self.entities.day(item)
 
     def run(self, batch: Sequence[Utterance]) -> list[Understanding]:
         """One result per message, in order. A blank message has no intents, no entities and no vector."""
@@ -124,12 +126,7 @@ class Understander:
         ]
 
     def _is_noise(self, text: str, encoding: Encoding) -> bool:
-        """Whether somebody hit keys at random; what an author gave as an example is meant, however it looks.
-
-        Judged for bots that speak English alone: the tokenizer breaks words of other languages into crumbs too.
-        """
-        if self.language.languages != ("en",):
-            return False
+        """Whether somebody hit keys at random; what an author gave as an example is meant, however it looks."""
         known = self.intent is not None and self.intent.examples.find(text) is not None
         return not known and is_gibberish(text, encoding.offsets)
 

@@ -15,7 +15,17 @@ def judged(text: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "text", ["asdf qwer zxcv", "kjhkjh", "qqqqq wwww", "xkcdjq vbnmp", "jfjfjfjf kdkdkd", "sdfghjkl"]
+    "text",
+    [
+        "asdf qwer zxcv",
+        "kjhkjh",
+        "qqqqq wwww",
+        "xkcdjq vbnmp",
+        "jfjfjfjf kdkdkd",
+        "sdfghjkl",
+        "aaaaaaaaaaaa",
+        "uiop asdf",
+    ],
 )
 def test_key_mashing(text: str) -> None:
     assert judged(text)
@@ -26,6 +36,7 @@ def test_key_mashing(text: str) -> None:
     [
         "where is my order", "48213", "adress chnge", "refnd", "recieve paccage", "Bestellung verfolgen", "ok", "Brisa",
         "asdf where is my order", "我的订单", "¿dónde está?", "...", "wher is mi pakage", "thx", "Corvo kettle", "KLM",
+        "obrigado", "boa tarde", "kiitos", "aap kaise hain", "przepraszam, gdzie jest dworzec", "ciao ciao",
     ],
 )  # fmt: skip
 def test_words_misspelt_words_and_names(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -79,12 +80,6 @@ def test_an_example_is_meant_even_if_it_looks_like_noise(head: IntentHead, encod
     assert known.run([Utterance(noise)])[0].in_scope > 0.9
 
 
-def test_words_of_other_languages_are_no_noise(head: IntentHead, encoder: Encoder, tmp_path: Path) -> None:
-    program = Program(behaviour=Behaviour(languages=("pt",)))
-    ours = Understander.load(_with(head, tmp_path), encoder, program)
-    assert ours.run([Utterance("obrigado")])[0].in_scope > 0
-
-
 def _with(head: IntentHead, folder: Path, *examples: str) -> Path:
     """A bundle of the head, which knows the examples as its first intent's."""
     again = IntentHead(head.intents, head.weights, head.blend, head.encoder)
@@ -93,13 +88,14 @@ def _with(head: IntentHead, folder: Path, *examples: str) -> Path:
     return folder
 
 
-def test_only_what_stays_the_same_lasts(head: IntentHead, encoder: Encoder) -> None:
+def test_what_a_message_means_depends_on_its_text_and_sometimes_on_the_day(head: IntentHead, encoder: Encoder) -> None:
     dated = EntityExtractor(rules=EntityRules(built_in=("date", "email")))
     with_dates = Understander(encoder, head, dated, LanguageIdentification(("en",)))
-    texts = ("yes please", "until tomorrow", "yes " * 100)
-    assert [with_dates.lasting(Utterance(text)) for text in texts] == ["yes please", None, None]
+    assert with_dates.sameness(Utterance("yes please", now=1e9)) == ("yes please", None)
+    assert with_dates.sameness(Utterance("until tomorrow", now=1e9)) == ("until tomorrow", date(2001, 9, 9))
+    assert with_dates.sameness(Utterance("yes " * 100)) is None
     without = Understander(encoder, head, None, LanguageIdentification(("en",)))
-    assert without.lasting(Utterance("until tomorrow")) == "until tomorrow"
+    assert without.sameness(Utterance("until tomorrow", now=1e9)) == ("until tomorrow", None)
 
 
 def test_an_enormous_text_is_read_at_its_beginning(understander: Understander) -> None:
