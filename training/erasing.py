@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from bot.bundles import BundleStore
 from bot.core import events as ev
 from bot.core.errors import InputError, StorageUnavailable
-from training import lesson
+from training import elsewhere, lesson
 from training.consent import expired, masker_of
 from training.gate import page
 from training.gather import read_log
@@ -92,6 +92,7 @@ def erase(place: Place, person: Person, reminders: Forget, at: float | None = No
         stays = (replay.path,) if person.expired and replay.most else ()
         rows += 0 if stays else replay.forget(names)
         kept = sum(row.conversation in person.talks for row in replay.rows())
+        written = elsewhere.forget(place.state, names, wanted.within)
         first = _sweep(place, wanted, stays)
         events = asyncio.run(_from_log(place.log, [name for name in names if person.talks[name]], at))
         dropped = reminders(names)
@@ -108,7 +109,7 @@ def erase(place: Place, person: Person, reminders: Forget, at: float | None = No
         bundles=tuple(sorted(bundles)),
         bundle_in_use=store.pointer() or "",
         changed=_named(place, [*pages, *first.changed, *last.changed]),
-        removed=_named(place, [*first.removed, *last.removed]),
+        removed=_named(place, [*written, *first.removed, *last.removed]),
         remaining=_named(place, last.remaining),
     )
     stuck = [path for path in last.remaining if any(path.is_relative_to(folder) for folder in place.sealed)]

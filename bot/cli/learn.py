@@ -213,6 +213,7 @@ def evaluate(
 ) -> None:
     """Measure a skill on rows with known answers: figures with 95 % intervals and a report with the worst errors."""
     from bot.config import load_settings
+    from training.elsewhere import write
     from training.report import render
 
     settings = load_settings(project)
@@ -221,7 +222,7 @@ def evaluate(
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     target = report or settings.state_folder(project) / "reports" / f"{skill.value}-{stamp}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render(found), encoding="utf-8")
+    write(settings.state_folder(project), target, render(found))
     if json:
         as_json({**found, "report": str(target)})
         return

@@ -40,6 +40,8 @@ def why(
 ) -> None:
     """Show why the bot answered as it did: words, examples, rule or flow, slots, passages, and what would change it."""
     from bot.cli.telling import tell
+    from bot.config import load_settings
+    from training.elsewhere import write
     from training.why.explain import explain, turn_of
     from training.why.page import render
 
@@ -50,7 +52,7 @@ def why(
         sources = _sources(root, asked, log_only, lambda stage: advance(stage, 0.5))
         found = explain(asked, sources)
     if html is not None:
-        html.write_text(render(found), encoding="utf-8")
+        write(load_settings(root).state_folder(root), html, render(found), conversation)
     if json:
         as_json({**found.model_dump(mode="json"), "page": None if html is None else str(html)})
         return

@@ -21,6 +21,7 @@ from bot.reminders import forget
 from bot.store import SqlStore
 from tests.training.test_gather import FILES
 from tests.training.toy import ToyWorkshop
+from training import elsewhere
 from training.consent import note_consent
 from training.erasing import Erased, Place, erase, outdated
 from training.gather import Sources, gather, read_log
@@ -210,6 +211,17 @@ def test_what_is_kept_of_expired_conversations_goes_with_its_person(place: Place
     person = find_person(read_log(place.log), "mine", Replay(place.state, 0))
     assert erase(place, person, reminders, at=2e9).receipt.rows == 1
     assert holding(place.root, "zebraquartz", "Ω & co", MAIL) == []
+
+
+def test_pages_that_were_written_elsewhere_are_removed(place: Place, tmp_path: Path) -> None:
+    pages = [tmp_path / f"{name}.html" for name in ("mine", "quotes", "other")]
+    for page, text, talk in zip(
+        pages, ("<i>zebra</i>quartz", html.escape(SAID), "hm"), ("mine", "x", "x"), strict=True
+    ):
+        elsewhere.write(place.state, page, text, talk)
+    removed = gone(place).receipt.removed
+    assert [page.exists() for page in pages] == [False, False, True] and str(pages[0]) in removed
+    assert json.loads((place.state / elsewhere.FILE).read_text()) == {"path": str(pages[2]), "conversation": "x"}
 
 
 async def test_everything_about_a_person_is_exported(place: Place) -> None:
