@@ -173,7 +173,7 @@ def load_models(
     index = turned(load_index(project, encoder), bundle.path, encoder)
     understand, rank = _skills(bundle, project, encoder)
     kept = _kept(project)
-    search = None if index is None else Runner(Searcher(index), _runner_limits(project), memory=Memory(_lasting, kept))
+    search = None if index is None else Runner(Searcher(index), _runner_limits(project), memory=Memory(_sameness, kept))
     others = Others(project, source)
     use = Models(
         bundle=bundle.id,
@@ -193,7 +193,7 @@ def _kept(project: Project) -> int:
     return project.settings.encoder.recent_mib << 5
 
 
-def _lasting(query: Query) -> Hashable | None:
+def _sameness(query: Query) -> Hashable | None:
     """What the passages for a short question depend on."""
     return None if query.filters or len(query.text) > LONGEST else (query.text, query.top)
 
@@ -211,7 +211,7 @@ def _skills(
     threading.Thread(target=understander.warm_up, name="warm-up").start()
     ranking = load_ranking(bundle, project, encoder)
     limits = _runner_limits(project)
-    memory = Memory(understander.lasting, _kept(project))
+    memory = Memory(understander.sameness, _kept(project))
     return Runner(understander, limits, memory=memory), None if ranking is None else Runner(ranking, limits)
 
 

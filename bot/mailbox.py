@@ -11,7 +11,6 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,15 +137,16 @@ class Mailbox:
         """Count, durably, that an open turn is worked on once more; give it up when the process ended each time.
 
         Otherwise one message that kills the process (a fault in native code, memory) would do so at every start.
-        When the log cannot be written the mailbox is dead, as always.
+
+        Raises:
+            BotError: the log could not be written; the mailbox is dead.
         """
         turn = self.state.current
         if turn is None:
             return
         given_up = ev.Failed(code="gave_up", stage="recover", detail=f"the process ended {_TRIES} times in this turn")
         self.note(ev.Retried() if turn.retries < _TRIES - 1 else given_up, at)
-        with suppress(BotError):
-            await committed(self.flush())
+        await committed(self.flush())
 
     def _follow(self, recorded: ev.Recorded) -> None:
         self.state = evolve(self.state, recorded)

@@ -326,14 +326,9 @@ class Manager:
         self._loading[conversation] = over = asyncio.get_running_loop().create_future()
         try:
             await box.load()
-            if conversation in self._left_open:
-                self._left_open.discard(conversation)
-                await box.try_again(self._clock())
         finally:
             del self._loading[conversation]
             over.set_result(None)
-        if box.failure is not None:
-            return
         box.on_end = self._ended  # now, so that outcomes of long ago are not reported
         self._boxes[conversation] = box
         self._forget_idle()
@@ -355,6 +350,9 @@ class Manager:
 
     async def _work(self, box: Mailbox) -> None:
         try:
+            if box.state.id in self._left_open:
+                self._left_open.discard(box.state.id)
+                await box.try_again(self._clock())
             while await self._performer.turn(box, self._models(box.state.id)):
                 pass
             self._revivals.pop(box.state.id, None)

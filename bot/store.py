@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import sqlite3
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -19,10 +18,11 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, Row, Select, func, literal_column, select
 from sqlalchemy import exc as sa_exc
 
-from bot.core.errors import IntegrityError, NotFound, StorageUnavailable
+from bot.core.errors import BotError, IntegrityError, NotFound, StorageUnavailable
 from bot.core.events import Recorded
 from bot.store_open import Connect, intact, migrate, open_file, open_reader, open_writer, translate, verify
 from bot.store_tables import BLOBS, CONVERSATIONS, EVENTS, key_digest
+from bot.store_threads import Job, JobThread, answer
 from bot.store_writer import EVENT, Append, LogWriter, WriterThread
 
 Result = TypeVar("Result")
@@ -50,6 +50,12 @@ class Summary:
     waiting: int
 
 
+def _read(jobs: Sequence[Job[Callable[[], Any]]]) -> None:
+    """What the reader thread does. A row that cannot be read is its asker's trouble, and no reason to stop."""
+    for job in jobs:
+        answer(job, job.work, (BotError, ValueError, sqlite3.Error, sa_exc.SQLAlchemyError))
+
+
 class SqlStore:
     """An `EventStore` in one SQLite file. `start` before use and `stop` after, or `async with`."""
 
@@ -59,7 +65,8 @@ class SqlStore:
         self._read_connection: Connection | None = None
         self._writer: WriterThread | None = None
         self._log: LogWriter | None = None
-        self._readers = ThreadPoolExecutor(1, thread_name_prefix="log-reader")
+        self._latest: dict[str, Append] = {}
+        self._reader: JobThread[Callable[[], Any]] | None = None
 
     async def start(self) -> None:
         """Open, migrate and check the file; creates it if need be.
@@ -69,9 +76,10 @@ class SqlStore:
             IntegrityError: the file is damaged or not ours.
             StorageUnavailable: the file cannot be opened now.
         """
-        await asyncio.get_running_loop().run_in_executor(self._readers, self._open)
+        await asyncio.to_thread(self._open)
         assert self._log is not None
         self._writer = WriterThread(self._log)
+        self._reader = JobThread("log-reader", _read)
 
     def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,14 +102,14 @@ class SqlStore:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        if self._writer is not None:
-            self._writer.stop()
-        self._readers.shutdown()
+        for thread in (self._writer, self._reader):
+            if thread is not None:
+                thread.stop()
         # The writer closes last: SQLite then folds the WAL into the file.
         for connection in (self._read_connection, self._write_connection):
             if connection is not None:
                 connection.close()
-        self._writer = self._read_connection = self._write_connection = None
+        self._writer = self._reader = self._read_connection = self._write_connection = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -114,7 +122,15 @@ class SqlStore:
         self, conversation: str, expected_seq: int, events: Sequence[Recorded]
     ) -> asyncio.Future[Sequence[Recorded]]:
         """See `EventStore`. Concurrent calls share a commit; calls are done in order."""
-        return self._submit(Append(conversation, expected_seq, events))
+        work = Append(conversation, expected_seq, events, self._latest.get(conversation))
+        done = self._submit(work)
+        self._latest[conversation] = work
+        done.add_done_callback(lambda _: self._over(work))
+        return done
+
+    def _over(self, work: Append) -> None:
+        if self._latest.get(work.conversation) is work:
+            del self._latest[work.conversation]
 
     async def erase(self, conversation: str, at: float) -> int:
         """See `EventStore`; also deletes the blobs that only this conversation used."""
@@ -210,11 +226,12 @@ class SqlStore:
         return await self._in_reader(lambda connection: connection.execute(statement).all())
 
     async def _in_reader(self, work: Callable[[Connection], Result]) -> Result:
-        connection = self._read_connection
-        if connection is None:
+        connection, reader = self._read_connection, self._reader
+        if connection is None or reader is None:
             raise StorageUnavailable(f"{self.path}: the log is closed")
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._readers, work, connection)
+            found: Result = await reader.submit(lambda: work(connection))
+            return found
         except (sa_exc.DBAPIError, sqlite3.Error) as error:
             raise translate(error, self.path) from error
 

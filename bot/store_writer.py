@@ -6,11 +6,8 @@ resolved only after COMMIT returned, which with `synchronous = FULL` means after
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import queue
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +25,7 @@ from bot.core.errors import BotError, Conflict, InputError, NotFound, StorageUna
 from bot.core.messages import Audio, File
 from bot.store_open import translate
 from bot.store_tables import BLOB_USES, BLOBS, EVENTS, checksum, key_digest
+from bot.store_threads import Job, JobThread, answer, resolve
 
 EVENT: TypeAdapter[ev.Event] = TypeAdapter(ev.Event)
 """Reads and writes the `body` column."""
@@ -52,13 +50,19 @@ _DROP_USES = _sql(delete(BLOB_USES).where(BLOB_USES.c.conversation == bindparam(
 _DROP_EVENTS = _sql(delete(EVENTS).where(EVENTS.c.conversation == bindparam("id")))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Append:
-    """Events of one conversation that are to be stored all or none."""
+    """Events of one conversation that are to be stored all or none.
+
+    `after` is the append of the conversation that was under way when this one was asked for. If it was `refused`, this
+    one is too, even if its place is free: somebody else may have written as many events as the refused one had.
+    """
 
     conversation: str
     expected_seq: int
     events: Sequence[ev.Recorded]
+    after: Append | None = None
+    refused: bool = False
 
 
 class LogWriter:
@@ -72,6 +76,12 @@ class LogWriter:
 
     def append(self, batch: Sequence[Append]) -> list[Sequence[ev.Recorded] | BotError]:
         """Store a batch in one commit; the result or the error of each, in order."""
+        results = self._append(batch)
+        for one, result in zip(batch, results, strict=True):
+            one.after, one.refused = None, isinstance(result, BotError)
+        return results
+
+    def _append(self, batch: Sequence[Append]) -> list[Sequence[ev.Recorded] | BotError]:
         prepared = [_prepare(one) for one in batch]
         good = [item for item in prepared if isinstance(item, _Rows)]
         try:
@@ -79,7 +89,7 @@ class LogWriter:
         except sqlite3.IntegrityError:
             if len(batch) == 1:
                 return [Conflict(f"{batch[0].conversation!r} has moved on, or a client message id was used before")]
-            return [self.append([one])[0] for one in batch]
+            return [self.append([one])[0] for one in batch]  # in order, so that each knows of the one before
         except sqlite3.Error as error:
             refused = translate(error, self._path)
             return [refused if isinstance(item, _Rows) else item for item in prepared]
@@ -197,6 +207,8 @@ class _Rows:
 
 
 def _prepare(one: Append) -> _Rows | BotError:
+    if one.after is not None and one.after.refused:
+        return Conflict(f"what {one.conversation!r} was to hold before seq {one.expected_seq + 1} was refused")
     for number, recorded in enumerate(one.events, one.expected_seq + 1):
         if recorded.seq != number or recorded.conversation != one.conversation:
             return Conflict(f"seq {number} of {one.conversation!r} was expected, found {recorded.seq}")
@@ -228,96 +240,28 @@ def _blobs(recorded: ev.Recorded) -> list[str]:
     return [part.blob for part in event.message.parts if isinstance(part, Audio | File) and part.blob]
 
 
-@dataclass(slots=True)
-class _Job:
-    """Work for the thread: an `Append`, or a function to be run alone. `future` belongs to `loop`."""
-
-    work: Append | Callable[[], Any]
-    future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
+Work = Append | Callable[[], Any]
 
 
-class WriterThread:
-    """Runs a `LogWriter`. Jobs are done in the order of submission."""
+class WriterThread(JobThread[Work]):
+    """Runs a `LogWriter`: appends, and functions that are run alone. Futures resolve after the commit."""
 
     def __init__(self, writer: LogWriter, largest_batch: int = 256) -> None:
-        self._writer, self._largest = writer, largest_batch
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
-        self._thread.start()
+        self._writer = writer
+        super().__init__("log-writer", self._commit, largest_batch)
 
-    def submit(self, work: Append | Callable[[], Any]) -> asyncio.Future[Any]:
-        """Queue work; the future resolves after its commit."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        self._jobs.put(_Job(work, future, loop))
-        return future
-
-    def stop(self) -> None:
-        """Finish what is queued, then end the thread."""
-        self._jobs.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        while (first := self._jobs.get()) is not None:
-            batch, last = self._drain(first)
-            self._do(batch)
-            if last:
-                return
-
-    def _drain(self, first: _Job) -> tuple[list[_Job], bool]:
-        """Everything that waits, up to the largest batch; and whether the end was among it."""
-        batch = [first]
-        while len(batch) < self._largest:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                break
-            if job is None:
-                return batch, True
-            batch.append(job)
-        return batch, False
-
-    def _do(self, batch: list[_Job]) -> None:
+    def _commit(self, batch: list[Job[Work]]) -> None:
         """Appends that stand together share a commit; other work is done between them."""
-        together: list[_Job] = []
+        together: list[Job[Work]] = []
         for job in batch:
             if isinstance(job.work, Append):
                 together.append(job)
                 continue
             self._append(together)
             together = []
-            self._alone(job)
+            answer(job, job.work)
         self._append(together)
 
-    def _append(self, jobs: list[_Job]) -> None:
+    def _append(self, jobs: list[Job[Work]]) -> None:
         if jobs:
-            _resolve(jobs, self._writer.append([job.work for job in jobs if isinstance(job.work, Append)]))
-
-    def _alone(self, job: _Job) -> None:
-        assert not isinstance(job.work, Append)
-        try:
-            result = job.work()
-        except BotError as error:
-            result = error
-        _resolve([job], [result])
-
-
-def _resolve(jobs: list[_Job], results: Sequence[Any]) -> None:
-    """Hand results over, waking each event loop once."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
-    for job, result in zip(jobs, results, strict=True):
-        by_loop.setdefault(job.loop, []).append((job.future, result))
-    for loop, done in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_settle, done)
-
-
-def _settle(done: list[tuple[asyncio.Future[Any], Any]]) -> None:
-    for future, result in done:
-        if future.done():
-            continue
-        if isinstance(result, BotError):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
+            resolve(jobs, self._writer.append([job.work for job in jobs if isinstance(job.work, Append)]))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from bot.core.errors import IntegrityError
@@ -89,9 +90,9 @@ class EntityExtractor:
         """Load what the first message of its kind would have to wait for; may be called from any thread."""
         self._built_ins.warm_up()
 
-    def timeless(self, text: str) -> bool:
-        """Whether a text has the same entities whenever it is said."""
-        return self._built_ins.timeless(text)
+    def day(self, utterance: Utterance) -> date | None:
+        """The day that the entities of a message depend on; None if it has the same whenever it is said."""
+        return self._built_ins.day(utterance.text, utterance.now)
 
     def run(self, utterances: Sequence[Utterance], encodings: Sequence[Encoding]) -> list[tuple[Entity, ...]]:
         """The entities of each message in the order of its text; no two overlap. Offsets are characters of the text.

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 
 from pydantic import JsonValue
@@ -244,9 +245,10 @@ class BuiltIns:
         text = text[:MAX_TEXT]
         return [entity for kind in self._worth_a_look(text) for entity in self._of(kind, text, now)]
 
-    def timeless(self, text: str) -> bool:
-        """Whether `find` gives the same at any time: only what a date means depends on the day."""
-        return "date" not in self.types or "date" not in self._worth_a_look(text[:MAX_TEXT])
+    def day(self, text: str, now: float) -> date | None:
+        """The users' day, if what `find` gives depends on it, as dates do; None if that is the same at any time."""
+        dated = "date" in self.types and "date" in self._worth_a_look(text[:MAX_TEXT])
+        return local_time(now, self.where.timezone).date() if dated else None
 
     def _worth_a_look(self, text: str) -> tuple[str, ...]:
         """The types that may be in the text."""

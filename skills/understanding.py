@@ -105,8 +105,8 @@ class Understander:
 
     def _understand(self, batch: Sequence[Utterance]) -> list[Understanding]:
         texts = [item.text for item in batch]
-        encodings = self.encoder.run(texts, () if self.entities is None else self.entities.layers)
-        rankings = self._intents(texts, np.stack([encoding.vector for encoding in encodings]))
+        encodings = self.encoder.run(texts, self._layers)
+        rankings = self._intents(texts, encodings)
         entities = [()] * len(batch) if self.entities is None else self.entities.run(batch, encodings)
         return [
             Understanding(
@@ -130,13 +130,17 @@ class Understander:
         known = self.intent is not None and self.intent.examples.find(text) is not None
         return not known and is_gibberish(text, encoding.offsets)
 
-    def _intents(
-        self, texts: Sequence[str], vectors: npt.NDArray[np.float32]
-    ) -> list[tuple[tuple[Scored, ...], float]]:
+    @property
+    def _layers(self) -> tuple[int, ...]:
+        """The encoder layers whose states the heads need."""
+        intent = () if self.intent is None else self.intent.layers
+        return tuple(sorted({*intent, *(() if self.entities is None else self.entities.layers)}))
+
+    def _intents(self, texts: Sequence[str], encodings: Sequence[Encoding]) -> list[tuple[tuple[Scored, ...], float]]:
         """Ranking and in-scope probability of each text."""
         if self.intent is None:
             return [((), 0.0)] * len(texts)
-        scores = self.intent.run(texts, vectors)
+        scores = self.intent.run(texts, np.stack([encoding.vector for encoding in encodings]), encodings)
         return [
             (self._ranked(row), float(share)) for row, share in zip(scores.probabilities, scores.in_scope, strict=True)
         ]

@@ -9,7 +9,7 @@ import pytest
 
 from bot.core import events as ev
 from bot.core import steps as st
-from bot.core.conversation import Conversation
+from bot.core.conversation import Conversation, fold
 from bot.core.errors import DuplicateMismatch, IllegalHistory, NotFound, Overloaded, StorageUnavailable
 from bot.core.messages import Message, Text
 from bot.core.program import Program
@@ -225,6 +225,20 @@ async def test_a_message_that_another_process_stored_is_found() -> None:
 
 
 # Order and bounds
+
+
+async def test_what_another_process_wrote_does_not_mix_with_a_turn_under_way(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    async with SqlStore(path) as store, SqlStore(path) as other, managing(store) as manager:
+        await tell(manager, "hello")
+        seen = await other.read("c")
+        fact = ev.Rated(message="1.1", score=1)
+        last = ev.Recorded(conversation="c", seq=len(seen) + 1, turn=1, at=0.0, event=fact)
+        await other.append("c", len(seen), [last])
+        assert await tell(manager, "hello") == ["Hello!"]
+        log = await other.read("c")
+    assert [recorded.event.kind for recorded in log].count("settled") == 2
+    assert fold("c", log).turn == 2
 
 
 async def test_messages_are_answered_in_the_order_of_their_acknowledgement() -> None:

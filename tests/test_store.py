@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.core import events as ev
-from bot.core.errors import InputError, IntegrityError, NotFound, SettingsError, StorageUnavailable
+from bot.core.errors import Conflict, InputError, IntegrityError, NotFound, SettingsError, StorageUnavailable
 from bot.core.messages import Audio, Message
 from bot.store import SqlStore
 from bot.store_open import open_file, open_writer, upgrade
@@ -55,6 +55,16 @@ async def test_concurrent_appends_share_commits(store: SqlStore) -> None:
     names = [f"c{n}" for n in range(200)]
     await asyncio.gather(*(store.append(name, 0, [started(name)]) for name in names))
     assert sorted({item.conversation for item in await store.tail()}) == sorted(names)
+
+
+async def test_what_builds_on_a_refused_append_is_refused_though_its_place_is_free(store: SqlStore) -> None:
+    await store.append("c", 0, [started(), received(2, "a")])
+    await store.append("c", 2, [settled(3)])  # somebody else, between two looks at the conversation
+    stale = [store.append("c", 2, [received(3, "b", turn=2)]), store.append("c", 3, [settled(4)])]
+    results = await asyncio.gather(*stale, return_exceptions=True)
+    assert [type(result) for result in results] == [Conflict, Conflict]
+    assert len(await store.read("c")) == 3
+    await store.append("c", 3, [received(4, "b", turn=2)])
 
 
 async def test_a_very_long_append_is_one_commit(store: SqlStore) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -117,11 +117,29 @@ def test_only_the_declared_types_are_found() -> None:
     assert {entity.type for entity in BuiltIns(("email",)).find("me@x.org, $5, tomorrow", NOW)} == {"email"}
 
 
-def test_only_what_may_hold_a_date_depends_on_the_time() -> None:
-    assert EVERYTHING.timeless("where is my parcel, a@b.com?")
-    assert not EVERYTHING.timeless("on friday")
-    assert BuiltIns(("number",)).timeless("on friday")
-    assert not BuiltIns(("date",), Locality("fr")).timeless("demain")
+def test_only_what_may_hold_a_date_depends_on_the_day() -> None:
+    assert EVERYTHING.day("where is my parcel, a@b.com?", NOW) is None
+    assert BuiltIns(("number",)).day("on friday", NOW) is None
+    assert EVERYTHING.day("on friday", NOW) == date(2026, 11, 18)
+    assert BuiltIns(("date",), Locality("fr", timezone="Pacific/Auckland")).day("demain", NOW + 3600) == date(
+        2026, 11, 19
+    )
+
+
+@pytest.mark.parametrize("hour", range(0, 24, 5))
+def test_a_date_means_the_same_all_day(hour: int) -> None:
+    midnight = NOW - 10 * 3600
+    texts = (
+        "in two hours",
+        "in 3 days",
+        "next friday",
+        "tonight",
+        "half an hour from now",
+        "later today",
+        "3 days ago",
+    )
+    for text in texts:
+        assert FINDERS["date"].find(text, midnight + hour * 3600) == FINDERS["date"].find(text, midnight)
 
 
 def test_unknown_type_is_refused_with_the_known_ones() -> None:
