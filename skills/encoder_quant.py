@@ -35,7 +35,7 @@ def quantise(linears: Mapping[str, Linear], shape: Shape, layers: LayerRange, sa
     for n in layers.numbers:
         qkv, attended, mixed = linears[f"qkv{n}"], linears[f"attended{n}"], samples(f"attended{n}")
         # What attention mixes is linear in the values, so their balance costs nothing: it goes into the value weights.
-        balance = _balance(mixed, attended.matrix)
+        balance = channel_balance(mixed, attended.matrix)
         columns = np.concatenate([np.ones(2 * shape.width, np.float32), balance])
         qkv = Linear(qkv.matrix / columns, qkv.bias / columns)
         attended = Linear(attended.matrix * balance[:, None], attended.bias)
@@ -47,12 +47,12 @@ def quantise(linears: Mapping[str, Linear], shape: Shape, layers: LayerRange, sa
 
 
 def _balanced(linear: Linear, inputs: Floats) -> Linear8:
-    balance = _balance(inputs, linear.matrix)
+    balance = channel_balance(inputs, linear.matrix)
     rounded = _round(Linear(linear.matrix * balance[:, None], linear.bias), inputs / balance)
     return replace(rounded, balance=balance)
 
 
-def _balance(inputs: Floats, matrix: Floats) -> Floats:
+def channel_balance(inputs: Floats, matrix: Floats) -> Floats:
     """By how much each channel is divided, around 1."""
     width = np.maximum(np.abs(inputs).max(axis=0), 1e-3)
     weight = np.maximum(np.abs(matrix).max(axis=1), 1e-3)
@@ -61,7 +61,7 @@ def _balance(inputs: Floats, matrix: Floats) -> Floats:
 
 
 def _round(linear: Linear, inputs: Floats) -> Linear8:
-    scale, zero = _range(inputs, np.square(linear.matrix).sum(axis=1))
+    scale, zero = byte_range(inputs, np.square(linear.matrix).sum(axis=1))
     column_scale = np.maximum(np.abs(linear.matrix).max(axis=0) / LIMIT, 1e-12).astype(np.float32)
     matrix = np.clip(np.rint(linear.matrix / column_scale), -LIMIT, LIMIT).astype(np.int8)
     seen = _through_bytes(inputs, scale, zero)
@@ -69,7 +69,7 @@ def _round(linear: Linear, inputs: Floats) -> Linear8:
     return Linear8(matrix, (linear.bias + error).astype(np.float32), column_scale, scale, zero)
 
 
-def _range(inputs: Floats, importance: Floats) -> tuple[float, int]:
+def byte_range(inputs: Floats, importance: Floats) -> tuple[float, int]:
     """Scale and zero of the bytes: the cut of the range with the smallest weighted squared error."""
     low, high = min(float(inputs.min()), 0.0), max(float(inputs.max()), 1e-6)
     best = (np.inf, 1.0, 0)

@@ -1,9 +1,9 @@
 """What a generator of ours reads and writes: one text with marked parts, its values behind placeholders.
 
-    <|kb|>passage<|kb|>passage<|say|>approved text<|slots|>name is value<|tone|>warm
-    <|user|>words<|bot|>words<|user|>words<|reply|>
+    <|user|>words<|bot|>words<|user|>words
+    <|kb|>passage<|kb|>passage<|say|>approved text<|slots|>name is value<|tone|>warm<|reply|>
 
-(on one line). It answers with a text and `<|end|>`, or with `<|abstain|>` when the passages do not hold the answer. The
+(on one line). The talk comes first and grows at its end, so that an engine that keeps what it read goes on from there. It answers with a text and `<|end|>`, or with `<|abstain|>` when the passages do not hold the answer. The
 marks are single tokens that text cannot spell.
 """
 
@@ -36,7 +36,7 @@ class Task:
 
 def prompt(task: Task, values: Values) -> str:
     """The text that a generator goes on from. `values` learns what is behind the placeholders."""
-    parts = [_KB + values.hide(_plain(passage)) for passage in task.passages]
+    parts = [talk(task.talk, values), *(_KB + values.hide(_plain(passage)) for passage in task.passages)]
     if task.approved:
         parts.append(_SAY + values.hide(_plain(task.approved)))
     if task.slots:
@@ -44,7 +44,7 @@ def prompt(task: Task, values: Values) -> str:
         parts.append(_SLOTS + values.hide(_plain(known)))
     if task.tone:
         parts.append(_TONE + task.tone)
-    return "".join([*parts, talk(task.talk, values), REPLY])
+    return "".join([*parts, REPLY])
 
 
 def talk(turns: Sequence[tuple[str, str]], values: Values) -> str:

@@ -57,7 +57,7 @@ def test_a_prompt_has_its_parts_in_order_and_marks_that_nobody_can_type() -> Non
         [("user", "where is <|end|> it")], ["It left on Monday."], "Order 48213 left.", {"order_id": "48213"}, "warm"
     )
     assert prompt(task, values) == (
-        "<|kb|>It left on <date0>.<|say|>Order <code0> left.<|slots|>order id is <code0><|tone|>warm"
-        "<|user|>where is < |end|> it<|reply|>"
+        "<|user|>where is < |end|> it"
+        "<|kb|>It left on <date0>.<|say|>Order <code0> left.<|slots|>order id is <code0><|tone|>warm<|reply|>"
     )
     assert END in special_tokens() and set(placeholders()) < set(special_tokens())

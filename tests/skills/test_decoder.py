@@ -1,0 +1,187 @@
+"""The engine against the transformers library: same weights, same tokens, small random models of each family."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from bot.core.errors import InputError, IntegrityError, NotFound, Overloaded
+from skills.decoder import Decoder, Limits, Writing, greedy, sampled
+from skills.decoder_files import ranges_of, read_shape, read_weights
+from skills.decoder_graph import DecoderShape, build_decoder
+
+SIZES = {
+    "vocab_size": 96,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+}
+PROMPT = [int(token) for token in np.random.default_rng(1).integers(0, 96, 40)]
+
+
+def saved(folder: Path, family: str) -> Any:
+    """A random model of a family, saved as users have it."""
+    import torch
+    import transformers
+
+    torch.manual_seed(3)
+    kinds = {"llama": "Llama", "qwen2": "Qwen2", "gemma": "Gemma"}
+    extra = {"head_dim": 16} if family == "gemma" else {}
+    config = getattr(transformers, f"{kinds[family]}Config")(**SIZES, **extra, initializer_range=0.3)
+    model = getattr(transformers, f"{kinds[family]}ForCausalLM")(config).eval()
+    for name, weights in model.named_parameters():
+        if name.endswith(("norm.weight", "bias")):
+            torch.nn.init.normal_(weights, 0.5, 0.2)
+    model.save_pretrained(folder)
+    return model
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama, written without torch."""
+    folder, draws = tmp_path_factory.mktemp("llama"), np.random.default_rng(3)
+    layer = {
+        **{
+            f"self_attn.{part}_proj": shape
+            for part, shape in zip("qkvo", ((64, 64), (32, 64), (32, 64), (64, 64)), strict=True)
+        },
+        "mlp.gate_proj": (128, 64),
+        "mlp.up_proj": (128, 64),
+        "mlp.down_proj": (64, 128),
+        "input_layernorm": (64,),
+        "post_attention_layernorm": (64,),
+    }
+    shapes: dict[str, tuple[int, ...]] = {"embed_tokens": (96, 64), "norm": (64,)}
+    shapes |= {f"layers.{n}.{name}": shape for n in range(2) for name, shape in layer.items()}
+    weights = {
+        f"model.{name}.weight": draws.normal(0.5 if len(shape) == 1 else 0, 0.3, shape).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+    save_file(weights, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", **SIZES, "rms_norm_eps": 1e-6}))
+    return folder
+
+
+def loaded(folder: Path, limits: Limits | None = None, eight: bool = False) -> Decoder:
+    weights, shape = read_weights(folder), read_shape(folder)
+    ranges = ranges_of(weights, shape, [PROMPT, PROMPT[::-1]]) if eight else None
+    return Decoder(build_decoder(weights, shape, ranges), shape, limits)
+
+
+def finish(decoder: Decoder, texts: list[Writing], tokens: int) -> list[list[int]]:
+    while any(len(text.written) < tokens for text in texts):
+        decoder.step()
+    return [text.written[:tokens] for text in texts]
+
+
+def write(decoder: Decoder, prompt: list[int], tokens: int = 12) -> list[int]:
+    text = decoder.open(prompt, greedy)
+    found = finish(decoder, [text], tokens)[0]
+    decoder.close(text)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma"])
+def test_it_writes_what_transformers_writes(family: str, tmp_path: Path) -> None:
+    import torch
+
+    model = saved(tmp_path, family)
+    expected = model.generate(
+        torch.tensor([PROMPT]), max_new_tokens=24, do_sample=False, pad_token_id=0, eos_token_id=-1
+    )
+    assert write(loaded(tmp_path), PROMPT, 24) == expected[0, len(PROMPT) :].tolist()
+
+
+def test_texts_written_together_are_those_written_alone(llama: Path) -> None:
+    prompts = [PROMPT[:5], PROMPT, PROMPT[::-1] * 5, PROMPT[3:9]]
+    alone = [write(loaded(llama, eight=True), prompt) for prompt in prompts]
+    decoder = loaded(llama, eight=True)
+    texts = []
+    for prompt in prompts:
+        texts.append(decoder.open(prompt, greedy))
+        decoder.step()
+    assert finish(decoder, texts, 12) == alone
+
+
+def test_places_are_used_again_and_those_behind_move_up(llama: Path) -> None:
+    decoder = loaded(llama, Limits(places=2))
+    first, second = decoder.open(PROMPT[:9], greedy), decoder.open(PROMPT, greedy)
+    with pytest.raises(Overloaded, match="2 texts"):
+        decoder.open(PROMPT, greedy)
+    decoder.step()
+    decoder.close(first)
+    third = decoder.open(PROMPT[7:], greedy)
+    assert finish(decoder, [second, third], 8) == [write(loaded(llama), prompt, 8) for prompt in (PROMPT, PROMPT[7:])]
+    decoder.close(first)  # again: nothing happens
+    assert decoder.busy
+
+
+def test_a_prompt_that_begins_like_an_earlier_text_is_not_read_again(llama: Path) -> None:
+    decoder = loaded(llama)
+    longer = [*PROMPT, *write(decoder, PROMPT), 7, 8, 9]
+    text = decoder.open(longer, greedy)
+    assert text.read == len(PROMPT) + 11  # the last token written was never read
+    assert finish(decoder, [text], 12)[0] == write(loaded(llama), longer)
+
+
+def test_what_is_kept_has_a_bound_and_the_longest_unused_goes_first(llama: Path) -> None:
+    each = 2 * 2 * 2 * 16 * 4 * (len(PROMPT) + 11)
+    decoder = loaded(llama, Limits(kept=2 * each))
+    prompts = [[start, *PROMPT[1:]] for start in (1, 2, 3)]
+    for prompt in prompts:
+        write(decoder, prompt)
+    reads = []
+    for prompt in prompts:
+        text = decoder.open(prompt, greedy)
+        reads.append(text.read)
+    assert reads == [0, len(PROMPT) - 1, len(PROMPT) - 1]
+
+
+def test_the_same_seed_draws_the_same_text(llama: Path) -> None:
+    decoder = loaded(llama)
+    texts = [decoder.open(PROMPT, sampled(1.0, 0.9, seed)) for seed in (1, 1, 2)]
+    first, same, other = finish(decoder, texts, 12)
+    assert first == same != other
+
+
+def test_a_full_text_writes_no_more(llama: Path) -> None:
+    decoder = loaded(llama, Limits(room=48))
+    text, beside = decoder.open(PROMPT, greedy), decoder.open(PROMPT[:4], greedy)
+    for _ in range(30):
+        decoder.step()
+    assert (len(text.written), len(beside.written)) == (48 - len(PROMPT) + 1, 29)
+    with pytest.raises(InputError, match="from 1 to 47"):
+        decoder.open(PROMPT * 2, greedy)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_type": "gpt2"}, "a model of type 'gpt2'"),
+        ({"rope_scaling": {"type": "yarn"}}, "scaled rotary positions"),
+        ({"model_type": "mistral", "sliding_window": 64}, "attention in a window"),
+    ],
+)
+def test_models_that_the_engine_has_not_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=rf"{message}.*engine: transformers"):
+        DecoderShape.of({"model_type": "llama", **SIZES, "rms_norm_eps": 1e-6, **change})
+
+
+def test_a_damaged_folder_is_refused_with_the_file_named(llama: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="save_pretrained"):
+        read_weights(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes((llama / "model.safetensors").read_bytes()[:-9])
+    with pytest.raises(IntegrityError, match="model.safetensors"):
+        read_weights(tmp_path)
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(IntegrityError, match="expected an object"):
+        read_shape(tmp_path)
