@@ -3,8 +3,9 @@
     <|user|>words<|bot|>words<|user|>words
     <|kb|>passage<|kb|>passage<|say|>approved text<|slots|>name is value<|tone|>warm<|reply|>
 
-(on one line). The talk comes first and grows at its end, so that an engine that keeps what it read goes on from there. It answers with a text and `<|end|>`, or with `<|abstain|>` when the passages do not hold the answer. The
-marks are single tokens that text cannot spell.
+(on one line). The talk comes first and grows at its end, so that an engine that keeps what it read goes on from there.
+It answers with a text and `<|end|>`, or with `<|abstain|>` when the passages do not hold the answer. The marks are
+single tokens that text cannot spell.
 """
 
 from __future__ import annotations

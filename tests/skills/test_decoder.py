@@ -180,7 +180,7 @@ def test_a_damaged_folder_is_refused_with_the_file_named(llama: Path, tmp_path: 
     with pytest.raises(NotFound, match="save_pretrained"):
         read_weights(tmp_path)
     (tmp_path / "model.safetensors").write_bytes((llama / "model.safetensors").read_bytes()[:-9])
-    with pytest.raises(IntegrityError, match="model.safetensors"):
+    with pytest.raises(IntegrityError, match=r"model\.safetensors"):
         read_weights(tmp_path)
     (tmp_path / "config.json").write_text("[1]")
     with pytest.raises(IntegrityError, match="expected an object"):
