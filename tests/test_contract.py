@@ -243,7 +243,7 @@ class Life(RuleBasedStateMachine):
             shutil.rmtree(self.root)
 
 
-@pytest.mark.parametrize(("lives", "steps"), [(4, 50), pytest.param(130, 5000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("lives", "steps"), [(2, 20), pytest.param(130, 5000, marks=pytest.mark.slow)])
 def test_the_contract_holds_in_every_life(lives: int, steps: int) -> None:
     Life.steps = 0
     run_state_machine_as_test(

@@ -84,7 +84,7 @@ def images(cuts: list[Cut], every: int) -> Iterator[tuple[int, Cut, Image]]:
             yield number * 2 + 1, cut, cut.torn
 
 
-@pytest.mark.parametrize(("turns", "every"), [(40, 8), pytest.param(200, 1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("turns", "every"), [(40, 16), pytest.param(200, 1, marks=pytest.mark.slow)])
 async def test_nothing_acknowledged_is_lost_at_any_sync(tmp_path: Path, turns: int, every: int) -> None:
     script, cuts = await play(tmp_path, turns, {})
     assert len(cuts) > turns
@@ -97,7 +97,7 @@ async def test_the_test_notices_a_log_that_is_not_durable(tmp_path: Path) -> Non
     assert sum(lost(script, cut, cut.synced, tmp_path / f"cut{n}") for n, cut in enumerate(cuts)) > 40
 
 
-@pytest.mark.parametrize("every", [40, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [80, pytest.param(10, marks=pytest.mark.slow)])
 async def test_after_a_power_cut_every_message_gets_its_one_outcome(tmp_path: Path, every: int) -> None:
     _, cuts = await play(tmp_path, 40, {})
     for number, _, image in images(cuts, every):

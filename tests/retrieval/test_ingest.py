@@ -69,6 +69,7 @@ def test_another_encoder_encodes_everything_again(folder: Path, embedder: BagOfW
     assert (result.skipped, result.encoded) == (3, total)
 
 
+@pytest.mark.slow
 def test_a_damaged_index_is_built_again_from_the_files(folder: Path, embedder: BagOfWords) -> None:
     result = index(folder, embedder)
     path = folder.parent / "index" / result.index / "vectors.safetensors"
@@ -149,6 +150,7 @@ def test_progress_counts_up_to_the_total_in_each_stage(folder: Path, embedder: B
     assert all(done == total > 0 for done, total in last.values())
 
 
+@pytest.mark.slow
 def test_old_indexes_are_kept_to_go_back_to_but_not_for_ever(folder: Path, embedder: BagOfWords) -> None:
     for number in range(5):
         (folder / "news.txt").write_text(f"News number {number}.")

@@ -65,6 +65,7 @@ def test_a_file_that_takes_too_much_time_is_stopped(reader: Reader) -> None:
     assert reads_on(reader)
 
 
+@pytest.mark.slow
 def test_a_file_that_needs_too_much_memory_is_stopped() -> None:
     with Reader(Limits(memory=150 * 2**20)) as reader:
         assert reads_on(reader)

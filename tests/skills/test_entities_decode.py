@@ -38,6 +38,7 @@ def test_no_scores_lead_to_a_continuation_without_its_beginning(scores: Floats) 
         assert label == 0 or label % 2 == 1 or before in (label - 1, label)
 
 
+@pytest.mark.slow
 @given(random_scores(st.integers(1, 3)))
 def test_best_labels_beat_every_other_legal_sequence(scores: Floats) -> None:
     transitions = allowed_transitions(KINDS)

@@ -65,6 +65,7 @@ def test_the_same_rows_give_the_same_head(head: IntentHead, encoder: Encoder) ->
     assert np.array_equal(again.run(list(ASKED), vectors).in_scope, head.run(list(ASKED), vectors).in_scope)
 
 
+@pytest.mark.slow
 def test_doubtful_rows_pull_less_and_calibrate_nothing(encoder: Encoder) -> None:
     """Wrong labels that are hardly believed do little harm; with full weight they win over what authors wrote."""
     wrong = [IntentExample(row.text, "greet" if row.intent == "refund" else row.intent) for row in ROWS]
@@ -92,6 +93,7 @@ def test_scores_do_not_depend_on_the_batch(head: IntentHead, encoder: Encoder) -
     assert np.allclose(together.in_scope, [one.in_scope[0] for one in alone], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_gives_the_same_scores(head: IntentHead, encoder: Encoder, tmp_path: Path) -> None:
     head.save(tmp_path)
     code = (

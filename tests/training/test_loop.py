@@ -107,6 +107,7 @@ def test_a_second_round_finds_nothing_new(shop: LearnRequest) -> None:
     assert more.lesson.outcome in ("promoted", "kept back")
 
 
+@pytest.mark.slow
 def test_a_bundle_that_was_taken_back_is_not_made_again(shop: LearnRequest) -> None:
     run(replace(shop, logs=(logs(shop, "fetch", "buy", 3, "first"),)))
     run(replace(shop, logs=(logs(shop),)))
@@ -116,6 +117,7 @@ def test_a_bundle_that_was_taken_back_is_not_made_again(shop: LearnRequest) -> N
     assert "taken back since" in found.reasons[1]
 
 
+@pytest.mark.slow
 def test_a_dry_run_changes_nothing_and_is_not_remembered(shop: LearnRequest) -> None:
     asked = replace(shop, logs=(logs(shop),), dry_run=True)
     assert run(asked).lesson.outcome == "tried"

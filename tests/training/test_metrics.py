@@ -111,6 +111,7 @@ def test_rows_of_a_cluster_are_drawn_together() -> None:
     assert together.high - together.low > 2 * (alone.high - alone.low)
 
 
+@pytest.mark.slow
 def test_chunks_of_draws_give_what_one_draw_gives() -> None:
     samples = m.resample(m.mean(np.arange(5000.0)), 5000)
     assert samples.shape == (m.RESAMPLES,)

@@ -93,6 +93,7 @@ def test_the_same_stories_give_the_same_model_and_progress_is_told() -> None:
     assert seen[-1] == (1.0, "fitting")
 
 
+@pytest.mark.slow
 def test_stories_are_measured_by_models_that_do_not_know_them() -> None:
     unseen = fit_ranking(data(), WordVectors(), QUICK).unseen
     assert len(unseen.gold) == sum(len(found.cells) - 1 for found in data().stories)
@@ -110,6 +111,7 @@ def test_choices_of_the_log_are_learned() -> None:
     assert ranked.candidates[0].name == "utter_sunny"
 
 
+@pytest.mark.slow
 def test_texts_of_stories_are_learned_word_by_word() -> None:
     told = story("text", Heard(text="sing me a song"), *did("utter_song"))
     model = fit_ranking(data(*STORIES, told), WordVectors(), QUICK).model

@@ -165,6 +165,7 @@ def test_a_dry_run_promotes_nothing(bench: Bench) -> None:
     assert bench.store.current() is None
 
 
+@pytest.mark.slow
 def test_a_fresh_process_reproduces_the_predictions(bench: Bench) -> None:
     result = bench.train(rows(["buy", "return"]), ToyWorkshop(loader="tests.training.toy:load"))
     assert result.verdict.integrity.passed
