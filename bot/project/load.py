@@ -33,6 +33,7 @@ from bot.project.scan import scan_actions
 from bot.project.script import ReadScript, read_script, script_slots
 from bot.project.stories import StoryReader
 from bot.project.warnings import Seen, warn
+from bot.sections import MINILM
 from bot.yaml import Node, describe, read_yaml
 
 _DOMAIN = ("intents", "entities", "slots", "responses", "actions", "forms", "e2e_actions", "session_config", "config")
@@ -81,6 +82,7 @@ def load_project(root: Path) -> Project:
         raise ProjectError(f"there is no folder {str(root)!r}; name the project's folder, or make one with `bot init`")
     config = read_rasa_config(root, problems)
     settings = load_settings(root, config.settings)
+    _check_encoder(settings, config, problems)
     reader = _Reader(root, config, problems)
     reader.read_all()
     knowledge = _knowledge(root, settings, problems)
@@ -108,6 +110,15 @@ def program_id(program: Program) -> str:
     content = program.model_dump(mode="json", exclude={"id"})
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_encoder(settings: Settings, config: RasaConfig, problems: Problems) -> None:
+    """Say that the encoder of the installation knows English, where a Rasa project is in another language."""
+    language = settings.languages[0].lower()
+    if config.language_at and language.split("-")[0] != "en" and settings.encoder.model == MINILM:
+        message = f"the encoder that comes with the installation knows English and understands {language!r} less well"
+        fix = "a multilingual one is a line of bot.yml, `encoder: {model: ..., sha256: ...}` (docs/languages.md)"
+        problems.warn(f"{message}; {fix}", config.language_at)
 
 
 def _knowledge(root: Path, settings: Settings, problems: Problems) -> tuple[Path, ...]:

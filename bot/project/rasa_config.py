@@ -83,7 +83,7 @@ class RasaConfig:
 
     `restricts`: rules may hold one message of the user each, as RulePolicy's `restrict_rules` asks. `built_in` are the
     built-in entity types that are looked for, those that Duckling would find; `None` without a config.yml: all that the
-    domain names. `imports` are files and folders of other projects.
+    domain names. `imports` are files and folders of other projects. `language_at` is where the language stands.
     """
 
     settings: dict[str, JsonValue] = field(default_factory=dict)
@@ -92,6 +92,7 @@ class RasaConfig:
     restricts: bool = True
     built_in: tuple[str, ...] | None = None
     imports: tuple[Path, ...] = ()
+    language_at: str = ""
 
 
 def read_rasa_config(root: Path, problems: Problems) -> RasaConfig:
@@ -121,6 +122,7 @@ def read_rasa_config(root: Path, problems: Problems) -> RasaConfig:
         restricts=_setting(policies, ("RulePolicy",), "restrict_rules") is not False,
         built_in=_built_in(pipeline),
         imports=imports,
+        language_at=fields.where("language") if language else "",
     )
 
 

@@ -193,6 +193,10 @@ WARNED: list[tuple[dict[str, str], str]] = [
         "there is no response 'utter_faq/age' for",
     ),
     ({"endpoints": ""}, "no code for action_book; name the action server under `action_endpoint:` in endpoints.yml"),
+    (
+        {"config": "recipe: a\nlanguage: pt\n"},
+        "config.yml:2: the encoder that comes with the installation knows English and understands 'pt' less well",
+    ),
     ({"config": "language: English, mostly\n"}, "config.yml:1: `language` 'english, mostly' is no code such as en"),
     (
         {"domain__r": "slots: {x: {type: text, mappings: [{type: custom, action: look_it_up}]}}"},
