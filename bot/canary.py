@@ -2,6 +2,8 @@
 
 `Canary.look` is called every second. It takes up a canary that was begun (by the command line, or before a restart),
 counts what the log tells, and takes the candidate back, gives it more, or promotes it, as `bot.rollout.move` says.
+Several bots may serve one project: each counts the whole log, the first to decide writes it down, and the others follow
+within a second. Only what was scored silently is each one's own.
 While no canary runs, a turn does nothing for it: no watcher is registered, and the manager has no choice to make.
 """
 
@@ -22,7 +24,20 @@ from bot.core.errors import BotError, IntegrityError
 from bot.core.protocols import Ranked, Situation, Understanding, Utterance
 from bot.harm import SIGNS, WEIGHTS, Tally
 from bot.manager import Manager
-from bot.rollout import BASELINE, CANDIDATE, Figures, Rollout, RolloutFile, Shadow, State, move, next_stage, over, place
+from bot.rollout import (
+    BASELINE,
+    CANDIDATE,
+    Figures,
+    Rollout,
+    RolloutFile,
+    Shadow,
+    Stage,
+    State,
+    move,
+    next_stage,
+    over,
+    place,
+)
 from bot.sequential import harm, harmless
 from bot.turns import Models
 
@@ -34,6 +49,8 @@ _SAVED_EVERY = 5.0
 """Seconds between writes of counts alone."""
 _RETIRED_AFTER = 120.0
 """Seconds that the models of a canary that is over are kept for turns under way."""
+_GOES_ON = ("running", "promoted")
+"""A promoted candidate is still a trial until the models in use have followed the pointer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +77,7 @@ class Log(Protocol):
 
 @dataclass(slots=True)
 class _Trial:
-    """A canary under way. `early` are facts that were committed while the log was being read."""
+    """A canary under way."""
 
     rollout: Rollout
     candidate: Candidate
@@ -69,7 +86,6 @@ class _Trial:
     models: Models
     base: Models
     unwatch: Callable[[], None]
-    early: list[ev.Recorded] | None
 
 
 class Canary:
@@ -99,11 +115,12 @@ class Canary:
             BotError: the state cannot be read or written; what is in use stays.
         """
         stamp = self._file.stamp()
-        if stamp != self._stamp:
+        if stamp != self._stamp or self._trial is not None:
             self._stamp = stamp
             await self._take_up(self._file.read())
         if self._trial is not None:
-            await self._judge(self._trial)
+            await self._read(self._trial)
+            self._judge(self._trial)
         self._close_retired(self._clock() - _RETIRED_AFTER)
 
     async def stop(self) -> None:
@@ -134,16 +151,19 @@ class Canary:
     async def _take_up(self, found: Rollout | None) -> None:
         self.latest = found
         trial = self._trial
-        if trial is not None and (found is None or found.salt != trial.rollout.salt or found.state != "running"):
+        if trial is not None and found is not None and found.salt == trial.rollout.salt and found.state in _GOES_ON:
+            self._follow(trial, found)
+            return
+        if trial is not None:
             _log.info("the canary ended", candidate=trial.rollout.candidate, state=found.state if found else "gone")
             self._leave()
-        if found is None or found.state != "running" or self._trial is not None:
+        if found is None or found.state != "running":
             return
         if found.candidate == self._manager.models.bundle:  # promoted, and died before it was written down
             self._end(found, "promoted", "every stage was passed")
             return
         if self._bundles.pointer() != found.baseline:
-            self._end(found, "withdrawn", "another bundle was promoted meanwhile")
+            self._overtaken(found)
             return
         try:
             candidate = await asyncio.to_thread(self._load, found.candidate)
@@ -157,28 +177,31 @@ class Canary:
         if rollout.stages[0].position < 0:
             position = await self._log.last_position()
             first = rollout.stages[0].model_copy(update={"position": position})
-            rollout = self._written(rollout, lambda it: it.model_copy(update={"stages": (first, *it.stages[1:])}))
+            rollout = self._written(rollout, lambda it: _begun(it, first))
             if rollout.state != "running":
                 candidate.close()
                 return
-        tally = Tally(_arms(rollout), [stage.position for stage in rollout.stages])
-        base = self._manager.models
+        base, silent = self._manager.models, _Silent(candidate, rollout)
         trial = _Trial(
-            rollout, candidate, tally, _Silent(candidate, rollout), _with(base, candidate), base, _nothing, []
+            rollout, candidate, _tally(rollout), silent, _with(base, candidate), base, self._manager.watch(silent.see)
         )
         self._trial = trial
-        trial.unwatch = self._manager.watch(lambda facts: self._see(trial, facts))
         self._choose(trial)
         _log.info("the canary runs", candidate=rollout.candidate, share=rollout.share)
-        await self._catch_up(trial)
 
-    async def _catch_up(self, trial: _Trial) -> None:
-        position = trial.rollout.stages[0].position
-        while page := await self._log.tail(position, _PAGE):
-            position = page[-1].position
+    def _follow(self, trial: _Trial, found: Rollout) -> None:
+        """Go on where another bot, which serves the same project, has brought the canary."""
+        if len(found.stages) == len(trial.rollout.stages):
+            return
+        trial.rollout, trial.tally = found, _tally(found)
+        trial.shadow.share = found.plan.shadow
+        self._choose(trial)
+        _log.info("the canary goes on", candidate=found.candidate, share=found.share, reason="another bot decided")
+
+    async def _read(self, trial: _Trial) -> None:
+        """Count what was committed since, by this bot or by another."""
+        while page := await self._log.tail(trial.tally.position, _PAGE):
             trial.tally.take(page)
-        early, trial.early = trial.early or [], None
-        trial.tally.take([fact for fact in early if fact.position > position])
 
     def _choose(self, trial: _Trial) -> None:
         """Have the manager ask for each turn whose turn it is."""
@@ -198,26 +221,21 @@ class Canary:
             self._retired.remove(item)
             item[1].close()
 
-    def _see(self, trial: _Trial, facts: Sequence[ev.Recorded]) -> None:
-        if trial.early is not None:
-            trial.early += facts
-        else:
-            trial.tally.take(facts)
-        trial.shadow.see(facts)
-
     # Deciding
 
-    async def _judge(self, trial: _Trial) -> None:
+    def _judge(self, trial: _Trial) -> None:
         if self._manager.models is not trial.base:  # the knowledge, or the program, was swapped
             if self._manager.models.bundle == trial.candidate.bundle:
                 self._leave()
                 return
             trial.base, trial.models = self._manager.models, _with(self._manager.models, trial.candidate)
             self._choose(trial)
-        if trial.rollout.share == 1:
-            return  # promoted; the models in use follow within a second
+        if trial.rollout.share == 1:  # promoted; the models in use follow within a second
+            if self._bundles.pointer() != trial.candidate.bundle:
+                self._leave()
+            return
         if self._bundles.pointer() != trial.rollout.baseline:
-            self._end(trial.rollout, "withdrawn", "another bundle was promoted meanwhile")
+            self._overtaken(trial.rollout)
             return
         trial.rollout = counted(trial.rollout, trial.tally, trial.shadow.found())
         self.latest = trial.rollout
@@ -233,13 +251,15 @@ class Canary:
         now = self._clock()
         further = next_stage(trial.rollout, now, trial.tally.position)
         if further.share < 1:
-            trial.rollout = self._written(trial.rollout, lambda _: further)
-            if trial.rollout.state == "running":
+            if self._written(trial.rollout, _unless_decided(trial.rollout, further)) == further:
+                trial.rollout = further
                 trial.tally.next_stage()
                 trial.shadow.share = further.plan.shadow
                 self._choose(trial)
                 _log.info("the canary goes on", candidate=further.candidate, share=further.share, reason=reason)
             return
+        if (self._file.read() or further).state != "running":
+            return  # another bot has just taken it back
         try:
             said = f"evidence of harm {further.harm:.2g}"
             self._bundles.promote(further.candidate, "canary", verdict=said, replacing=further.baseline)
@@ -250,6 +270,13 @@ class Canary:
         self.latest = trial.rollout = self._written(trial.rollout, lambda _: ended)
         self._choose(trial)
         _log.info("the canary was promoted", candidate=further.candidate, reason=reason)
+
+    def _overtaken(self, rollout: Rollout) -> None:
+        """The pointer has moved: to the candidate, if another bot has just promoted it."""
+        if self._bundles.pointer() == rollout.candidate:
+            self._end(rollout, "promoted", "every stage was passed")
+        else:
+            self._end(rollout, "withdrawn", "another bundle was promoted meanwhile")
 
     def _end(self, rollout: Rollout, state: State, reason: str) -> None:
         """Stop giving conversations the candidate first; then write it down."""
@@ -266,7 +293,7 @@ class Canary:
     def _keep(self, trial: _Trial) -> None:
         if trial.rollout.state == "running":
             trial.rollout = counted(trial.rollout, trial.tally, trial.shadow.found())
-            self._written(trial.rollout, lambda _: trial.rollout)
+            self._written(trial.rollout, _unless_decided(trial.rollout, trial.rollout))
 
     def _written(self, rollout: Rollout, change: Callable[[Rollout], Rollout]) -> Rollout:
         found = self._file.update(rollout.salt, change)
@@ -318,8 +345,21 @@ def _with(models: Models, candidate: Candidate) -> Models:
     return replace(models, bundle=candidate.bundle, understand=candidate.understand, rank=candidate.rank)
 
 
-def _nothing() -> None:
-    """Nothing to end yet."""
+def _begun(rollout: Rollout, first: Stage) -> Rollout:
+    """With its first stage begun, unless another bot was quicker."""
+    if rollout.stages[0].position >= 0:
+        return rollout
+    return rollout.model_copy(update={"stages": (first, *rollout.stages[1:])})
+
+
+def _tally(rollout: Rollout) -> Tally:
+    """Nothing is counted yet."""
+    return Tally(_arms(rollout), [stage.position for stage in rollout.stages])
+
+
+def _unless_decided(known: Rollout, wanted: Rollout) -> Callable[[Rollout], Rollout]:
+    """Write what is wanted, unless another bot has gone on since the state that is known."""
+    return lambda found: wanted if len(found.stages) == len(known.stages) else found
 
 
 def _arms(rollout: Rollout) -> Callable[[str, int], int]:

@@ -275,3 +275,43 @@ def test_learning_ships_its_candidates_as_canaries_and_none_twice(tmp_path: Path
     third = world._bundle("third")
     _with_canary(tmp_path, lambda: made(third))()
     assert (world.state.candidate, world.state.state) == (third, "running")
+
+
+async def test_two_bots_of_one_project_count_together_and_follow_each_other(good: World) -> None:
+    good.begin(FAST.model_copy(update={"shares": (0.5, 0.8)}))
+    async with good.serving() as (one, left), good.serving() as (two, right):
+        for number in range(60):
+            await tell(one if number % 2 else two, "hello there", conversation=f"c{number}")
+        await left.look()
+        assert len(good.state.stages) == 2 and sum(good.state.stages[0].talks) == 60
+        await right.look()
+        good.clock.forward(6)  # both write down their counts
+        await right.look()
+        await left.look()
+        assert left.latest == right.latest == good.state and len(good.state.stages) == 2
+        await good.talk(two, right, range(60, 400))
+        assert good.state.state == "promoted"
+        await left.look()
+        used = len(good.candidate.seen)
+        await tell(one, "hello", conversation="new")  # the other bot's models have not followed the pointer yet
+        assert len(good.candidate.seen) == used + 1
+
+
+async def test_what_one_bot_sees_of_harm_takes_the_candidate_back_from_the_other(bad: World) -> None:
+    bad.begin(FAST.model_copy(update={"shares": (0.5, 0.8), "conversations": (1000,)}))
+    async with bad.serving() as (one, left), bad.serving() as (two, right):
+        for number in range(80):
+            await tell(one if number % 2 else two, "hello there", conversation=f"c{number}")
+        await left.look()
+        assert bad.state.state == "rolled_back"
+        await right.look()
+        assert two.select is None and right.latest == bad.state
+        assert await tell(two, "hello", conversation="later") == ["Hello!"]
+
+
+async def test_a_bot_that_finds_the_candidate_in_use_does_not_call_it_overtaken(good: World) -> None:
+    good.begin()
+    async with good.serving() as (_, canary):
+        good.bundles.promote(good.new, "canary")  # another bot, which died before it wrote the end down
+        await canary.look()
+    assert good.state.state == "promoted"
