@@ -71,7 +71,6 @@ _LATE = ("late", True)
 METHODS = (
     Method("joint", PRODUCT, None),
     Method("replay, 50 an intent (default)", PRODUCT, 50),
-    Method("replay, 20 an intent", PRODUCT, 20),
     Method("naive", PRODUCT),
     Method("joint", LATE, None, (("name", "joint"), _LATE)),
     Method("replay, 50 an intent", LATE, 50, (("name", "replay"), _LATE)),
@@ -145,7 +144,7 @@ class Memory:
             Row(id=name, text=row.text, intent=row.intent, source="log", conversation=name, user=name, human=True)
             for row, name in ((row, pseudonym(f"{row.intent}\n{row.text}")) for row in rows)
         ]
-        begun = ev.Started(channel="x")
+        begun = ev.Started(channel="x", sender="")
         log = [ev.Recorded(conversation=row.id, seq=1, turn=0, at=1.0, event=begun) for row in live]
         return self._replay.keep(live, Today(log, self._policy, 1.0))
 
