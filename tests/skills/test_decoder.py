@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from bot.core.errors import InputError, IntegrityError, NotFound, Overloaded
 from skills.decoder import Decoder, Limits, Writing, greedy, sampled
-from skills.decoder_files import ranges_of, read_shape, read_weights
-from skills.decoder_graph import DecoderShape, build_decoder
-
-SIZES = {
-    "vocab_size": 96,
-    "hidden_size": 64,
-    "intermediate_size": 128,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 512,
-}
-PROMPT = [int(token) for token in np.random.default_rng(1).integers(0, 96, 40)]
+from skills.decoder_files import read_shape, read_weights
+from skills.decoder_graph import DecoderShape
+from tests.skills.decoders import PROMPT, SIZES, loaded, write_llama
 
 
 def saved(folder: Path, family: str) -> Any:
@@ -46,34 +33,9 @@ def saved(folder: Path, family: str) -> Any:
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random Llama, written without torch."""
-    folder, draws = tmp_path_factory.mktemp("llama"), np.random.default_rng(3)
-    layer = {
-        **{
-            f"self_attn.{part}_proj": shape
-            for part, shape in zip("qkvo", ((64, 64), (32, 64), (32, 64), (64, 64)), strict=True)
-        },
-        "mlp.gate_proj": (128, 64),
-        "mlp.up_proj": (128, 64),
-        "mlp.down_proj": (64, 128),
-        "input_layernorm": (64,),
-        "post_attention_layernorm": (64,),
-    }
-    shapes: dict[str, tuple[int, ...]] = {"embed_tokens": (96, 64), "norm": (64,)}
-    shapes |= {f"layers.{n}.{name}": shape for n in range(2) for name, shape in layer.items()}
-    weights = {
-        f"model.{name}.weight": draws.normal(0.5 if len(shape) == 1 else 0, 0.3, shape).astype(np.float32)
-        for name, shape in shapes.items()
-    }
-    save_file(weights, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps({"model_type": "llama", **SIZES, "rms_norm_eps": 1e-6}))
+    folder = tmp_path_factory.mktemp("llama")
+    write_llama(folder)
     return folder
-
-
-def loaded(folder: Path, limits: Limits | None = None, eight: bool = False) -> Decoder:
-    weights, shape = read_weights(folder), read_shape(folder)
-    ranges = ranges_of(weights, shape, [PROMPT, PROMPT[::-1]]) if eight else None
-    return Decoder(build_decoder(weights, shape, ranges), shape, limits)
 
 
 def finish(decoder: Decoder, texts: list[Writing], tokens: int) -> list[list[int]]:
