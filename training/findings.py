@@ -22,7 +22,18 @@ from training.train import TrainResult
 
 _SHOWN = 12
 _QUOTES = 3
-_TITLES = {"intent": "All messages kept aside", "entities": "Details in messages (numbers, names, dates)"}
+_TITLES = {
+    "intent": "All messages kept aside",
+    "entities": "Details in messages (numbers, names, dates)",
+    "ranking": "Next steps in conversations kept aside",
+    "retrieval": "Questions to the knowledge base",
+}
+_MEANINGS = {
+    "entities": "how well they are found; 100 % is all of them and nothing else",
+    "ranking": "how many are chosen as people said they should be",
+    "retrieval": "how near the right page is to the top; 100 % is always first, 50 % is second",
+}
+_UNDERSTOOD = "how many are understood"
 CUSTOMERS = "Those of them that customers sent"
 """The name of the figure on messages of the log."""
 
@@ -125,6 +136,7 @@ def _figures(verdict: Verdict) -> tuple[Figure, ...]:
             found.append(
                 Figure(
                     name=CUSTOMERS,
+                    meaning=_UNDERSTOOD,
                     before=part.before,
                     after=part.after,
                     rows=part.rows,
@@ -142,6 +154,7 @@ def _figure(item: Comparison) -> Figure:
     name, change = _TITLES.get(item.skill, item.skill), item.change
     return Figure(
         name=name,
+        meaning=_MEANINGS.get(item.skill, _UNDERSTOOD),
         before=before,
         after=item.candidate.value,
         rows=item.candidate.n,
@@ -166,17 +179,28 @@ def _tested(plays: Sequence[Tests | None]) -> Tested | None:
 
 
 def _changes(turns: Iterable[Turn]) -> tuple[Change, ...]:
-    """The customers' first, then the surest."""
+    """The customers' first, then the surest; some of each skill."""
     ordered = sorted(turns, key=lambda turn: (turn.source != LOG, -turn.sureness, turn.text))
+    skills = dict.fromkeys(turn.skill for turn in ordered)
+    shown = [turn for skill in skills for turn in [one for one in ordered if one.skill == skill][:_SHOWN]]
     return tuple(
-        Change(text=turn.text, conversation=turn.conversation, right=turn.right, before=turn.before, after=turn.after)
-        for turn in ordered[:_SHOWN]
+        Change(
+            skill=turn.skill,
+            text=turn.text,
+            conversation=turn.conversation,
+            right=turn.right,
+            before=turn.before,
+            after=turn.after,
+        )
+        for turn in shown
     )
 
 
-def verdict(result: TrainResult, dry_run: bool, trial: bool) -> tuple[Outcome, str, tuple[str, ...]]:
+def verdict(
+    result: TrainResult, plays: Sequence[Tests | None], dry_run: bool, trial: bool
+) -> tuple[Outcome, str, tuple[str, ...]]:
     """How it ended, in a sentence a support lead understands, and why."""
-    found, said = result.verdict, _said(_figures(result.verdict))
+    found, said = result.verdict, f"{_said(_figures(result.verdict))}{_went(_tested(plays))}"
     against = against_of(found)
     if result.promoted:
         return "promoted", f"A better bot is in use. {said}", ()
@@ -186,6 +210,13 @@ def verdict(result: TrainResult, dry_run: bool, trial: bool) -> tuple[Outcome, s
     if trial and found.promote:
         return "on trial", f"A better bot is tried on a part of the conversations. {said}", ()
     return "kept back", f"The bot stays as it is: the new one has not proved itself. {said}", against
+
+
+def _went(tests: Tested | None) -> str:
+    if tests is None:
+        return ""
+    before = "" if tests.before is None else f"; {tests.before} did before"
+    return f" Of {tests.total} test conversations, {tests.after} go as they should{before}."
 
 
 def _said(figures: Sequence[Figure]) -> str:

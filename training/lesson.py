@@ -79,8 +79,12 @@ class Learned(Value):
 
 
 class Change(Value):
-    """A message that was kept aside: what it means, and what the bot took and takes it for."""
+    """A message that was kept aside: what it means, and what the bot took and takes it for.
 
+    With `skill` "retrieval": the page that answers it, and the pages that it was and is answered from.
+    """
+
+    skill: str = "intent"
     text: str
     conversation: str
     right: str
@@ -89,9 +93,13 @@ class Change(Value):
 
 
 class Figure(Value):
-    """A measured share before and after, on rows that neither bundle was trained on; the change's 95 % interval."""
+    """A measured share before and after, on rows that neither bundle was trained on; the change's 95 % interval.
+
+    `meaning` tells people what the share is of.
+    """
 
     name: str
+    meaning: str = ""
     before: float | None
     after: float
     rows: int
@@ -120,6 +128,15 @@ class Leakage(Value):
         return not (self.same_words or self.near_duplicates or self.conversations or self.customers or self.unreviewed)
 
 
+class Ask(Value):
+    """A turn that a person should look at next, masked, and why it was drawn."""
+
+    conversation: str
+    turn: int
+    text: str
+    reason: str
+
+
 class Tested(Value):
     """The project's test conversations: how many pass, and whose result changed."""
 
@@ -139,7 +156,10 @@ class Stage(Value):
 
 
 class Lesson(Value):
-    """A round of learning. `inputs` is the digest of all that could change its result."""
+    """A round of learning. `inputs` is the digest of all that could change its result.
+
+    `asks` are the turns that a person should look at next, `review` the command that asks them.
+    """
 
     version: int = 1
     at: str
@@ -168,6 +188,8 @@ class Lesson(Value):
     worse: tuple[Change, ...] = ()
     stages: tuple[Stage, ...] = ()
     gate_page: str = ""
+    asks: tuple[Ask, ...] = ()
+    review: str = ""
 
     @property
     def seconds(self) -> float:
@@ -221,7 +243,9 @@ def _without(lesson: Lesson, conversations: Set[str]) -> Lesson:
         item.model_copy(update={"quotes": tuple(q for q in item.quotes if q.conversation not in conversations)})
         for item in lesson.learned
     )
-    return lesson.model_copy(update={"better": kept(lesson.better), "worse": kept(lesson.worse), "learned": learned})
+    asks = tuple(item for item in lesson.asks if item.conversation not in conversations)
+    less = {"better": kept(lesson.better), "worse": kept(lesson.worse), "learned": learned, "asks": asks}
+    return lesson.model_copy(update=less)
 
 
 def stamp(at: float) -> str:

@@ -6,13 +6,14 @@ and whether it is in use. Bars are plain elements whose widths are computed here
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from training.lesson import Figure, Lesson
+from training.lesson import Figure, Lesson, lessons
 
 _TITLES = {
     "promoted": "A better bot is in use",
@@ -45,6 +46,30 @@ _RULES = {
 _MOST_INTENTS = 16
 
 
+_WHY = {
+    "margin": "the bot can hardly decide",
+    "diverse": "unlike what is known",
+    "disagreement": "old and new bot disagree",
+    "implicit": "it seems to have gone wrong",
+    "audit": "drawn at random, to measure",
+    "second": "a second opinion",
+}
+_CURVE = 12
+"""Rounds that the curve shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Dot:
+    """A round on the curve: places in pixels, the share understood, after how many labels, whether it is in use."""
+
+    x: float
+    y: float
+    share: float
+    labels: int
+    used: bool
+    title: str
+
+
 def render(lesson: Lesson, folder: Path) -> str:
     """The HTML page; links are from this folder."""
     return _template().render(
@@ -63,7 +88,51 @@ def render(lesson: Lesson, folder: Path) -> str:
         most_taught=max([item.taught + item.measured for item in lesson.learned], default=1) or 1,
         rule_words=_RULES,
         checks=list(_checks(lesson)),
+        curve=_curve([*_earlier(lesson, folder), lesson]),
+        next=list(_next(lesson)),
+        why=_WHY,
     )
+
+
+def _earlier(lesson: Lesson, folder: Path) -> list[Lesson]:
+    """The rounds before this one that measured something, of the folder that this round's is in."""
+    found = [one for path, one in lessons(folder.parent) if path != folder and one.at < lesson.at]
+    return [one for one in found if one.figures][-_CURVE:]
+
+
+def _curve(rounds: Sequence[Lesson]) -> list[_Dot]:
+    """What each round's bot understood of what was kept aside; the first dot is what was in use before them all."""
+    points = [(figure, one) for one in rounds for figure in one.figures if figure.main and one.outcome != "nothing new"]
+    if not points:
+        return []
+    first, of = points[0]
+    found = [(figure.after, one.taught, one.outcome in ("promoted", "on trial"), one.at[:10]) for figure, one in points]
+    if first.before is not None:
+        found.insert(0, (first.before, 0, True, f"in use before {of.at[:10]}"))
+    step = 600 / max(1, len(found) - 1)
+    return [
+        _Dot(round(number * step, 1), round(180 - share * 180, 1), share, taught, used, f"{when}: {share:.1%}")
+        for number, (share, taught, used, when) in enumerate(found)
+    ]
+
+
+def _next(lesson: Lesson) -> Iterator[tuple[str, str]]:
+    """What a person can do now, and the command for it."""
+    if lesson.outcome == "promoted":
+        yield "Nothing has to be done: the new bot answers from now on. To try it:", "bot chat"
+    elif lesson.outcome == "on trial":
+        yield "Watch how the new bot does with its part of the conversations:", "bot models canary"
+    elif lesson.outcome == "kept back":
+        yield (
+            "Look at what it would do worse below. If you can live with it, put it to use:",
+            (f"bot models promote {lesson.bundle} --reason '...'"),
+        )
+    elif lesson.outcome == "nothing to learn":
+        yield "Let people talk to the bot, or bring conversations in:", "bot learn --logs FILE"
+    if lesson.asks:
+        yield f"Help it on: {len(lesson.asks)} answers of yours teach most,", lesson.review
+    if lesson.outcome == "promoted" and lesson.replaced:
+        yield "If something is not right, go back to the bot before:", "bot models rollback"
 
 
 @cache
@@ -74,6 +143,7 @@ def _template() -> Template:
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["percent"] = lambda share: f"{share * 100:.0f}"
     environment.filters["points"] = _points
+    environment.filters["plain"] = lambda name: str(name).rpartition(" (")[0] or str(name)
     return environment.get_template("lesson.html.j2")
 
 
@@ -133,6 +203,9 @@ def _lines(lesson: Lesson) -> Iterator[str]:
         yield from _labels(lesson)
     if lesson.figures:
         yield from _changes(lesson)
+    if lesson.asks:
+        yield from ("", "## What a person should look at next", "", f"`{lesson.review}`", "")
+        yield from (f'- "{ask.text}" ({ask.conversation}, turn {ask.turn}; {ask.reason})' for ask in lesson.asks)
     yield ""
     yield "## Steps"
     yield ""

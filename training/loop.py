@@ -15,7 +15,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,11 +24,11 @@ from bot.bundles import BundleStore
 from bot.core.errors import BotError, IntegrityError, NotFound
 from bot.core.events import Recorded
 from training import findings
-from training.gate.evidence import Play, Tests
-from training.gate.verdict import Policy
+from training.gate.evidence import Tests
 from training.gather import Sources, read_log
 from training.harvest import Ground, Harvest, harvest
 from training.labels import RULES_FILE, RuleBook
+from training.learn_request import LearnRequest as LearnRequest
 from training.lesson import Lesson, Stage, lessons, stamp, write
 from training.pages import learn_pages
 from training.privacy import VERSION
@@ -37,44 +37,14 @@ from training.replay import Replay, Today
 from training.rows import Row
 from training.runs import Runs, key_of
 from training.searching import Searching
-from training.sides import SplitOptions
 from training.snapshots import Lineage, Snapshot, SnapshotStore, names_of
 from training.train import TrainRequest, TrainResult, train_project
-from training.workshop import FitOptions, Workshop
+from training.workshop import Workshop
 
 if TYPE_CHECKING:
-    from bot.project import Project
-    from retrieval.search import KnowledgeIndex
-    from training.clusters import Vectors
+    pass
 
 LESSONS, RUNS, SNAPSHOTS, REPORTS = "learn", "runs", "snapshots", "reports"
-
-
-@dataclass(frozen=True, slots=True)
-class LearnRequest:
-    """What to learn from, and what to do with the result.
-
-    `state` is the project's folder for log, models and the rest; `log` the log's file, `models` the bundles' folder.
-    `logs` are files of logged conversations that are imported first, if they are not in the log yet. With `dry_run` the
-    candidate is made and judged, and not put to use; with `trial` somebody else tries it on a part of the conversations
-    if it has proved itself. `vectors` gives unit vectors of texts, for near-duplicates. `index` is the knowledge
-    index in use: which of its pages answer what is learned too.
-    """
-
-    project: Project
-    state: Path
-    log: Path
-    models: Path
-    logs: tuple[Path, ...] = ()
-    dry_run: bool = False
-    trial: bool = False
-    fit: FitOptions = field(default_factory=FitOptions)
-    split: SplitOptions = field(default_factory=SplitOptions)
-    policy: Policy = field(default_factory=Policy)
-    play: Play | None = None
-    vectors: Vectors | None = None
-    index: KnowledgeIndex | None = None
-    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +67,7 @@ def learn(
     found = _Round(request, workshop, progress, clock)
     try:
         found.run()
+        found.ask()
     except BotError as error:
         found.ends("failed", "Learning broke off; the bundle in use stays.", (str(error),))
         found.write()
@@ -149,7 +120,9 @@ class _Round:
         at = self._at = clock()
         name = f"{datetime.fromtimestamp(at, UTC):%Y%m%d-%H%M%S}"
         self.folder = request.state / LESSONS / name
-        self.lesson = Lesson(at=stamp(at), outcome="failed", headline="", name=request.project.settings.name)
+        self.lesson = Lesson(
+            at=stamp(at), outcome="failed", headline="", name=request.project.settings.name, stages=request.before
+        )
         self.last, self.last_id = self._last(), self.store.pointer()
 
     def run(self) -> None:
@@ -170,7 +143,7 @@ class _Round:
             )
             said(f"trained and judged, bundle {result.bundle.id}")
         self.add(**findings.judged(result, self.plays, self.folder))
-        self.ends(*findings.verdict(result, self.request.dry_run, self._on_trial))
+        self.ends(*findings.verdict(result, self.plays, self.request.dry_run, self._on_trial))
         self._keep(snapshot)
 
     def _read(self) -> tuple[Harvest, Snapshot] | None:
@@ -194,6 +167,16 @@ class _Round:
             self.add(snapshot=snapshot.id, position=snapshot.dataset.position)
             said(f"{len(snapshot.rows)} rows, {snapshot.id[:12]}")
         return found, snapshot
+
+    def ask(self) -> None:
+        """Choose what people should look at next."""
+        review = self.request.review
+        if review is None or self.lesson.outcome == "nothing to learn" or self.store.pointer() is None:
+            return
+        with self._stage("to look at", 0.99) as said:
+            asks = tuple(review.draw())
+            self.add(asks=asks, review=review.command if asks else "")
+            said(f"{len(asks)} messages that would teach most")
 
     def _pages(self, found: Harvest) -> Searching | None:
         """What the log says of the pages of the knowledge base."""
@@ -337,6 +320,7 @@ class _Round:
             reports=request.state / REPORTS,
             runs=Runs(request.state / RUNS),
             searching=searching,
+            past=request.past,
         )
 
     def _play(self, folder: Path) -> Tests | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -44,7 +44,7 @@ from training.gate.evidence import (
 from training.gate.judge import judge
 from training.gate.measured import Judged
 from training.gate.page import write_pages
-from training.gate.verdict import Policy, Verdict
+from training.gate.verdict import Past, Policy, Verdict
 from training.gather import Gathered, Sources, gather
 from training.progress import Progress, part, silent
 from training.reproduce import predictions
@@ -70,7 +70,8 @@ class TrainRequest:
     `policy` is what the gate demands; `play` plays the project's tests with the skills in a folder; below `reports` a
     folder with verdict.json and diff.html is written, named like the bundle (None: none is written). `runs` is where
     fitted skills are kept until the bundle is sealed, so that a killed run can go on, and where trainers wait for each
-    other (None: neither).
+    other (None: neither). `searching` is what a query projection is made of (None: that of the current bundle is kept),
+    `past` plays past conversations with the candidate, to be looked at.
     """
 
     models: Path
@@ -85,6 +86,7 @@ class TrainRequest:
     reports: Path | None = None
     runs: Runs | None = None
     searching: Searching | None = None
+    past: Callable[[Bundle], Past] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,9 @@ def _train(request: TrainRequest, workshop: Workshop, progress: Progress) -> Tra
     pages = frozenset() if request.searching is None else request.searching.pages.seen
     Seen(request.models).note(bundle.id, data.seen | pages, run.current_id if run.took_over else None)
     assert run.verdict is not None
-    verdict = run.verdict.model_copy(update={"bundle": bundle.id})
+    progress(0.96, "playing past conversations again")
+    past = None if request.past is None else request.past(bundle)
+    verdict = run.verdict.model_copy(update={"bundle": bundle.id, "past": past})
     page = write_pages(request.reports / bundle.id, verdict) if request.reports is not None else None
     promoted = verdict.promote and request.promote
     if promoted:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bot.cli.beside import expire, replayer, reviewer
 from bot.cli.output import as_json, console, errors, progress, project_folder, table
 from bot.core.errors import BotError, Conflict, InputError
 
@@ -40,6 +42,9 @@ def learn(
     waive: Annotated[
         list[str] | None, typer.Option(help="A check of the gate, or a critical intent, that you answer for yourself.")
     ] = None,
+    budget: Annotated[
+        int, typer.Option(min=0, max=1000, help="How many messages to ask you about next; they are named at the end.")
+    ] = 10,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bundle.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
@@ -48,7 +53,7 @@ def learn(
     Exit code 1 when the candidate was kept back. Verdict and page are in .bot/learn/ of the project.
     """
     root = project_folder(directory)
-    once = _round(root, logs, waive or [], (dry_run, canary), seed, json)
+    once = _round(root, logs, _Wanted(tuple(waive or ()), dry_run, canary, bool(every), budget, seed, json))
     if canary and not dry_run:
         once = _with_canary(root, once)
     if not every:
@@ -58,10 +63,21 @@ def learn(
     _for_ever(once, every, lambda learned: _show(learned, json))
 
 
-def _round(
-    root: Path, logs: list[Path] | None, waive: list[str], only: tuple[bool, bool], seed: int, json: bool
-) -> Callable[[], Learned]:
-    """One round. The project is read anew each time; the encoder stays loaded. `only`: a dry run, a canary."""
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the caller wants. `nightly`: what has expired is forgotten before each round."""
+
+    waive: tuple[str, ...]
+    dry_run: bool
+    canary: bool
+    nightly: bool
+    budget: int
+    seed: int
+    json: bool
+
+
+def _round(root: Path, logs: list[Path] | None, wanted: _Wanted) -> Callable[[], Learned]:
+    """One round. The project is read anew each time; the encoder stays loaded."""
     loaded: list[Encoder] = []
 
     def once() -> Learned:
@@ -73,16 +89,15 @@ def _round(
         project = load_project(root)
         if not loaded:
             loaded.append(load_encoder(project.settings, root))
-        request = _request(root, logs, waive, only, seed, loaded[0])
-        with progress(json) as advance:
+        before = expire(root) if wanted.nightly else ()
+        request = replace(_request(root, logs, wanted, loaded[0]), before=before)
+        with progress(wanted.json) as advance:
             return run(request, StandardWorkshop(loaded[0]), lambda share, what: advance("learning", share))
 
     return once
 
 
-def _request(
-    root: Path, logs: list[Path] | None, waive: list[str], only: tuple[bool, bool], seed: int, encoder: Encoder
-) -> LearnRequest:
+def _request(root: Path, logs: list[Path] | None, wanted: _Wanted, encoder: Encoder) -> LearnRequest:
     from bot.app import load_index, model_store
     from bot.cli.proving import player, policy
     from bot.project import load_project
@@ -97,13 +112,15 @@ def _request(
         log=settings.log_file(root),
         models=model_store(settings, root).root,
         logs=tuple(logs) if logs is not None else tuple(sorted((root / "logs").glob("*.jsonl"))),
-        dry_run=only[0],
-        trial=only[1],
-        fit=FitOptions(seed=seed),
-        policy=policy(project, settings, waive, patch=False, improve=False),
+        dry_run=wanted.dry_run,
+        trial=wanted.canary,
+        fit=FitOptions(seed=wanted.seed),
+        policy=policy(project, settings, wanted.waive, patch=False, improve=False),
         play=player(project, encoder),
         vectors=encoder.vectors,
         index=load_index(project, encoder),
+        past=replayer(project, encoder),
+        review=reviewer(project, encoder, wanted.budget),
     )
 
 
@@ -173,6 +190,11 @@ def _show(learned: Learned, json: bool) -> None:
     for reason in lesson.reasons:
         console.print(f"  {reason}", markup=False)
     console.print(f"What came in, what was learned, what changes: {learned.page}", markup=False)
+    if lesson.asks:
+        console.print(f"{len(lesson.asks)} messages that would teach most if a person looked at them:")
+        for ask in lesson.asks:
+            console.print(f"  {ask.text[:70]}  ({ask.conversation}, turn {ask.turn})", style="dim", markup=False)
+        console.print(f"Next: {lesson.review}", markup=False)
 
 
 def _figures(lesson: Lesson) -> None:

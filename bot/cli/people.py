@@ -137,6 +137,17 @@ def _outdated(place: Place) -> Person:
     return outdated(read_log(place.log), place.settings, time.time())
 
 
+def erase_expired(root: Path) -> Erased | None:
+    """Forget everything older than the project keeps, without asking; None if there is nothing.
+
+    Raises:
+        NotFound: there is no log.
+    """
+    place = _place(root)
+    person = _outdated(place)
+    return _erase(place, person) if person.talks else None
+
+
 def _question(person: Person) -> str:
     names = ", ".join(map(repr, person.conversations[:_SHOWN]))
     more = f" and {len(person.talks) - _SHOWN} more" if len(person.talks) > _SHOWN else ""

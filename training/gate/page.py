@@ -13,7 +13,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from training.gate.verdict import Check, Comparison, Point, Shift, Slice, Turn, Verdict
+from training.gate.verdict import Check, Comparison, Past, PastTurn, Point, Shift, Slice, Turn, Verdict
 
 SIZE = 260
 """Side of the reliability picture, in CSS pixels."""
@@ -22,11 +22,13 @@ SPAN = 200
 STEP = 26
 """Side of a cell of the confusion picture."""
 VERDICT, PAGE = "verdict.json", "diff.html"
+PAST = 200
+"""Past turns that are shown."""
 _LABELS = 14
 _ORDER = ("failed", "waived", "insufficient data", "passed")
 _ORDERED = {"length": "length in characters", "month": "month"}
 """Kinds of slices whose names have an order of their own, and their titles."""
-_TITLES = {"intent": "Intents", "entities": "Entities", "ranking": "Next action"}
+_TITLES = {"intent": "Intents", "entities": "Entities", "ranking": "Next action", "retrieval": "Pages found"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,13 @@ def render(verdict: Verdict) -> str:
         size=SIZE,
         span=SPAN,
         step=STEP,
+        past=_past(verdict.past),
     )
+
+
+def _past(past: Past | None) -> list[PastTurn]:
+    """The past turns to show: those that people judged first, then the others as they came."""
+    return [] if past is None else sorted(past.changed, key=lambda turn: turn.better is None)[:PAST]
 
 
 @cache
@@ -207,6 +215,11 @@ def _dot(point: Point) -> dict[str, float]:
     }
 
 
+def _less(past: Past, conversations: Set[str]) -> Past:
+    left = tuple(turn for turn in past.changed if turn.conversation not in conversations)
+    return past.model_copy(update={"changed": left})
+
+
 def _without(verdict: Verdict, conversations: Set[str]) -> Verdict:
     def kept(turns: Sequence[Turn]) -> tuple[Turn, ...]:
         return tuple(turn for turn in turns if turn.conversation not in conversations)
@@ -219,5 +232,6 @@ def _without(verdict: Verdict, conversations: Set[str]) -> Verdict:
         "flips": kept(verdict.flips),
         "gains": kept(verdict.gains),
         "checks": tuple(quiet(check) for check in verdict.checks),
+        "past": None if verdict.past is None else _less(verdict.past, conversations),
     }
     return verdict.model_copy(update=changes)

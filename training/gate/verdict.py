@@ -147,6 +147,32 @@ class Point(Value):
     rows: int
 
 
+class PastTurn(Value):
+    """A past turn whose next step is another one: what was done then, and what the candidate would do.
+
+    `better` is what people's corrections say: None where nobody judged it, or both are wrong.
+    """
+
+    conversation: str
+    turn: int
+    text: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    better: bool | None = None
+
+
+class Past(Value):
+    """Past conversations played again with the candidate: `turns` were looked at, those whose next step changes listed.
+
+    `left_out` turns cannot be played again: a press, or too old a log.
+    """
+
+    turns: int
+    conversations: int
+    left_out: int = 0
+    changed: tuple[PastTurn, ...] = ()
+
+
 class Pictures(Value):
     """What the page draws besides the figures."""
 
@@ -158,7 +184,8 @@ class Pictures(Value):
 class Verdict(Value):
     """Whether the candidate may be promoted, and why. `reasons` are sentences for people, with the numbers.
 
-    `flips` are the turns that got worse, all of them; `gains` those that got better.
+    `flips` are the turns that got worse, all of them; `gains` those that got better; `past` what it would have done in
+    the conversations of the log.
     """
 
     version: int = VERSION
@@ -173,9 +200,10 @@ class Verdict(Value):
     flips: tuple[Turn, ...] = ()
     gains: tuple[Turn, ...] = ()
     pictures: Pictures = Pictures()
+    past: Past | None = None
 
     def bare(self) -> Verdict:
         """Without texts of turns and without measured times."""
         checks = tuple(item.model_copy(update={"examples": ()}) for item in self.checks if item.name != "latency")
         reasons = tuple(reason for reason in self.reasons if not reason.startswith("latency"))
-        return self.model_copy(update={"flips": (), "gains": (), "checks": checks, "reasons": reasons})
+        return self.model_copy(update={"flips": (), "gains": (), "past": None, "checks": checks, "reasons": reasons})
