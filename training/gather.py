@@ -15,7 +15,7 @@ from bot.manifest import DataSet
 from training.consent import cleared
 from training.data import data_set, from_project, nfc, read_intents, read_slots, reviewed
 from training.examples import OOS, OUTSIDE, IntentExample, SlotExample
-from training.labels import RuleBook, examples, read_signals
+from training.labels import RuleBook, evened, examples, read_signals
 from training.privacy import natural, natural_intent, natural_slots
 from training.ranking_log import choices
 from training.ranking_rows import RankingData, ranking_data
@@ -95,7 +95,8 @@ def gather(sources: Sources, options: SplitOptions) -> Gathered:
         found = _from_snapshot(sources, log, options)
     else:
         found = _from_files(sources, options, log, _replayed(sources, raw))
-    return replace(found, seen=_seen(found, log))
+    taught = replace(found.intents, train=evened(found.intents.train))
+    return replace(found, intents=taught, seen=_seen(found, log))
 
 
 def _seen(found: Gathered, log: Sequence[Recorded]) -> frozenset[str]:

@@ -159,6 +159,21 @@ def examples(signals: Signals, at_least: float = ENOUGH) -> tuple[IntentExample,
     return tuple(row for row in rows if len(meant[row.text.casefold()]) == 1)
 
 
+def evened(rows: Sequence[IntentExample]) -> tuple[IntentExample, ...]:
+    """The same rows, where what signs say of an intent weighs no more, all together, than of the median intent.
+
+    Signs come where a bot asks much or is liked, not where an intent is said often; left alone, the intents that give
+    many would take the others' words.
+    """
+    sums: dict[str, float] = {}
+    for row in rows:
+        if row.weight < 1:
+            sums[row.intent] = sums.get(row.intent, 0.0) + row.weight
+    most = float(np.median(list(sums.values()))) if sums else 0.0
+    shares = {intent: min(1.0, most / weight) for intent, weight in sums.items()}
+    return tuple(row if row.weight >= 1 else replace(row, weight=row.weight * shares[row.intent]) for row in rows)
+
+
 def _example(label: Label, turn: LoggedTurn) -> IntentExample:
     rules = ", ".join(sorted({f"{vote.rule} {vote.version}" for vote in label.behind}))
     where = f"{turn.conversation}, turn {turn.turn} ({rules})"

@@ -14,7 +14,8 @@ from bot.core import events as ev
 from bot.core.errors import IntegrityError
 from bot.store import SqlStore
 from tests.training.past import agent, bot, more, past, user
-from training.labels import ENOUGH, Label, Provenance, RuleBook, examples, merge, read_signals
+from training.examples import IntentExample
+from training.labels import ENOUGH, Label, Provenance, RuleBook, evened, examples, merge, read_signals
 from training.signals import RULES_BY_NAME, Candidate, Rule, Task
 from training.signals.book import PRIOR, WINDOW, Audit, agreement, audits
 from training.signals.turns import turns
@@ -311,3 +312,13 @@ def test_the_same_log_gives_the_same_labels(tmp_path: Path) -> None:
     assert events
     assert events <= positions
     assert json.dumps([label.value for label in once.labels]) == '["hours", "Until six.", "order", "Yes."]'
+
+
+def test_signs_of_one_intent_weigh_no_more_than_those_of_the_median_intent() -> None:
+    counts = {"few": 1, "some": 2, "many": 8}
+    signs = [IntentExample(f"{name} {n}", name, weight=0.8) for name, count in counts.items() for n in range(count)]
+    found = evened([*signs, IntentExample("by hand", "many")])
+    weights = {name: sum(row.weight for row in found if row.intent == name and row.weight < 1) for name in counts}
+    assert weights == pytest.approx({"few": 0.8, "some": 1.6, "many": 1.6})
+    assert found[-1].weight == 1
+    assert evened(found[-1:]) == found[-1:]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from training.examples import OOS
 from training.signals.rule import OUTSIDE, Candidate, Talk, says
-from training.signals.signs import accepted, escalates, proof, resolved, troubled
+from training.signals.signs import accepted, escalates, proof, resolved, said_again, troubled
 from training.signals.similarity import Alike
 from training.signals.turns import Correction, LoggedTurn
 
@@ -39,12 +39,13 @@ def task_completed(talk: Talk, alike: Alike) -> Iterator[Candidate]:
     """A flow or form began with these words and the user went through with it: the intent was right.
 
     Trap: only those who were understood get that far, so this adds easy examples; and a task that asks nothing is
-    completed whatever was meant. So only tasks in which the user answered a question count, and none that a hand-off
-    closed.
+    completed whatever was meant. So only tasks in which the user answered a question count, none that a hand-off
+    closed, and none in which the user said the same again: no answer, though the task may have taken it as one.
     """
     for at, turn in enumerate(talk):
         ends = [number for number, later in enumerate(talk) if later.turn in turn.completed.values()]
-        if turn.said and turn.intent and ends and not any(troubled(talk, number) for number in (at, *ends)):
+        fine = ends and not any(troubled(talk, number) for number in (at, *ends))
+        if turn.said and turn.intent and fine and said_again(talk, at, alike) is None:
             kind = "flow_entered" if "flow_entered" in turn.events else "loop_changed"
             yield says(turn, "intent", turn.intent, proof(talk, at, kind))
 
@@ -65,6 +66,22 @@ def answer_accepted(talk: Talk, alike: Alike) -> Iterator[Candidate]:
             yield from (says(turn, "passage", name, events) for name in shown)
             if turn.answer and not shown:
                 yield says(turn, "reply", turn.answer, events)
+
+
+def closed_resolved(talk: Talk, alike: Alike) -> Iterator[Candidate]:
+    """The bot did something at once, nothing went wrong, and the conversation was closed as resolved: so it was right.
+
+    Trap: what "resolved" is worth depends on who says so; some systems close everything that way. So it begins as a
+    weak sign, and the audit has to prove it first. Conversations about several things do not count.
+    """
+    asked = [at for at, turn in enumerate(talk) if turn.said and turn.began]
+    others = [turn for turn in talk if turn.said and not turn.began]
+    if len(asked) != 1 or not accepted(talk[asked[0]]) or any(turn.clarified for turn in talk):
+        return
+    turn = talk[asked[0]]
+    answers = turn.completed.values()
+    if resolved(talk, asked[0]) and all(turn.turn < other.turn <= max(answers, default=0) for other in others):
+        yield says(turn, "intent", turn.intent, (*turn.evidence("understood"), *proof(talk, asked[0], "ended")))
 
 
 def handoff_resolved(talk: Talk, alike: Alike) -> Iterator[Candidate]:

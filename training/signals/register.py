@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from training.signals.clicks import chose_first_guess, chose_none, chose_other_guess, quick_reply
 from training.signals.outcomes import (
     answer_accepted,
+    closed_resolved,
     corrected_by_agent,
     corrected_by_reviewer,
     handoff_resolved,
@@ -29,8 +30,9 @@ RULES: tuple[Rule, ...] = (
     Rule("chose_first_guess", 1, 0.88, chose_first_guess),
     Rule("chose_none", 1, 0.85, chose_none),
     Rule("quick_reply", 1, 0.9, quick_reply),
-    Rule("task_completed", 1, 0.85, task_completed),
+    Rule("task_completed", 2, 0.85, task_completed),
     Rule("answer_accepted", 2, 0.8, answer_accepted),
+    Rule("closed_resolved", 1, 0.7, closed_resolved),
     Rule("handoff_resolved", 1, 0.85, handoff_resolved),
     Rule("rephrase_success", 1, 0.75, rephrase_success),
     Rule("rephrase_handoff", 1, 0.6, rephrase_handoff),
