@@ -46,6 +46,7 @@ from bot.sections import RetrievalSettings as RetrievalSettings
 from bot.sections import RunnerSettings as RunnerSettings
 from bot.sections import Section as Section
 from bot.sections import StoreSettings as StoreSettings
+from bot.sections import TrainingSettings as TrainingSettings
 from bot.sections import parts
 from bot.server.settings import ServerSettings
 from bot.yaml import Node, describe, read_text, read_yaml
@@ -98,6 +99,8 @@ class Settings(BaseSettings):
     """Answers from documents."""
     gate: GateSettings = GateSettings()
     """What a newly trained bundle must show before it is put to use."""
+    training: TrainingSettings = TrainingSettings()
+    """How the bot's skills are trained."""
     learning: LearningSettings = LearningSettings()
     """How the bot learns from conversations."""
     privacy: PrivacySettings = PrivacySettings()

@@ -135,6 +135,15 @@ class GateSettings(Section):
         return parts(value)
 
 
+class TrainingSettings(Section):
+    """How the bot's skills are trained. docs/training.md tells what each method costs and brings."""
+
+    method: Literal["auto", "frozen", "few-shot", "late-branch", "lora", "full"] = "auto"
+    """How intents are learned. auto: few-shot up to 15 examples an intent on average, else frozen; both take seconds.
+    late-branch tunes the encoder's last two layers for the intents: minutes of training, and a third of a forward more
+    for each message. lora and full tune all layers: a second forward."""
+
+
 class LearningSettings(Section):
     """How the bot learns from conversations. docs/learning.md tells the whole."""
 

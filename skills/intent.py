@@ -14,51 +14,38 @@ and computed from what is stored, so that a head gives the same numbers before a
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
-import unicodedata
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bot.core.errors import IntegrityError
+from bot.core.errors import InputError, IntegrityError
+from skills.encoder import Encoder, Encoding
+from skills.intent_views import View, needed, read_views
+from skills.intent_words import BUCKETS as BUCKETS
+from skills.intent_words import digest_of as digest_of
+from skills.intent_words import has_words as has_words
+from skills.intent_words import hash_words as hash_words
+from skills.intent_words import word_spans as word_spans
 
 Floats = npt.NDArray[np.float32]
 WEIGHTS = "intent.safetensors"
 EXAMPLES = "examples.safetensors"
+VIEWS = "views.safetensors"
 CONFIG = "intent.json"
 FORMAT = 1
 
-BUCKETS = 8192
-"""Hashed word features."""
 WORD_WEIGHT = 0.7
 """Length of the word part beside the unit vector."""
-MAX_CHARACTERS = 4096
-MAX_WORDS = 256
-LONGEST_WORD = 60
 EVIDENCE = ("energy", "margin", "nearest", "density", "support", "agreement", "known")
 """What `in_scope` is computed from, in this order."""
 NEIGHBOURS = 5
 _WIDTH = 0.05
 """Width of the kernel around a prototype, in cosine."""
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
-_DIGITS = re.compile(r"\d+")
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Hashed n-grams of some texts: for text i, `buckets[starts[i]:starts[i + 1]]` and `counts` beside."""
-
-    starts: npt.NDArray[np.int64]
-    buckets: npt.NDArray[np.int64]
-    counts: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +64,7 @@ class IntentScores:
 class Blend:
     """The fitted numbers that join the witnesses. `evidence_*` are float32 (len(EVIDENCE),).
 
-    `wordless` tells that training had in-scope texts without words.
+    `wordless` tells that training had in-scope texts without words. `view_weights` has one for each view of the head.
     """
 
     neighbour_weight: float
@@ -88,6 +75,7 @@ class Blend:
     evidence_bias: float
     threshold: float
     wordless: bool = False
+    view_weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +131,12 @@ class IntentHead:
 
     name = "intent"
 
-    def __init__(self, intents: Sequence[str], weights: IntentWeights, blend: Blend, encoder: str) -> None:
+    def __init__(
+        self, intents: Sequence[str], weights: IntentWeights, blend: Blend, encoder: str, views: Sequence[View] = ()
+    ) -> None:
         self.intents = tuple(intents)
+        self.views = tuple(views)
+        self.layers = needed(views)
         self.weights = weights
         self.blend = blend
         self.encoder = encoder
@@ -157,20 +149,38 @@ class IntentHead:
         self._prototypes = np.ascontiguousarray((prototypes / np.linalg.norm(prototypes, axis=1, keepdims=True)).T)
         self._firsts = np.searchsorted(weights.owners, np.arange(len(self.intents)))
 
-    def run(self, texts: Sequence[str], vectors: Floats) -> IntentScores:
+    def read(self, texts: Sequence[str], encoder: Encoder) -> IntentScores:
+        """Encode texts and score them."""
+        encodings = encoder.run(texts, self.layers)
+        vectors = np.zeros((len(texts), encoder.dimension), np.float32)
+        for row, encoding in enumerate(encodings):
+            vectors[row] = encoding.vector
+        return self.run(texts, vectors, encodings)
+
+    def run(self, texts: Sequence[str], vectors: Floats, encodings: Sequence[Encoding] = ()) -> IntentScores:
         """Score texts, with their unit vectors, float32 (texts, dimension).
 
-        A text without a word ("...", "48213") fits no intent, unless there were such texts in training.
+        A head with views needs the texts' encodings too, with the states of `layers`. A text without a word ("...",
+        "48213") fits no intent, unless there were such texts in training.
+
+        Raises:
+            InputError: the head has views and the encodings are missing.
         """
         if len(texts) == 0:
             return IntentScores(np.zeros((0, len(self.intents)), np.float32), np.zeros(0, np.float32))
         logits, neighbours, evidence = self.witnesses(texts, vectors)
-        probabilities = mix(logits, neighbours, self.blend.neighbour_weight, self.blend.temperature)
+        probabilities = mix(logits, neighbours, self.blend, self._seen(encodings, len(texts)))
         share = in_scope(evidence, self.blend)
         if not self.blend.wordless:
             share[[not has_words(text) for text in texts]] = 0
         self._recognise(texts, probabilities, share)
         return IntentScores(probabilities, share)
+
+    def _seen(self, encodings: Sequence[Encoding], count: int) -> list[Floats]:
+        """Log probabilities of each view."""
+        if self.views and len(encodings) != count:
+            raise InputError(f"expected the encodings of {count} texts, with the states of layers {self.layers}")
+        return [log_shares(view.logits(encodings)) for view in self.views]
 
     def _recognise(self, texts: Sequence[str], probabilities: Floats, share: Floats) -> None:
         """What is known of examples in place of what was computed."""
@@ -231,6 +241,11 @@ class IntentHead:
         if len(self.examples.digests):
             found = self.examples
             save_file({"digests": found.digests, "owners": found.owners}, folder / EXAMPLES)
+        if self.views:
+            config["views"] = [view.facts() for view in self.views]
+            config["view_weights"] = list(self.blend.view_weights)
+            parts = [view.tensors(number) for number, view in enumerate(self.views)]
+            save_file({name: value for part in parts for name, value in part.items()}, folder / VIEWS)
         (folder / CONFIG).write_text(json.dumps(config, ensure_ascii=False, indent=1), "utf-8")
 
     @classmethod
@@ -256,8 +271,10 @@ class IntentHead:
                 float(tensors["evidence_bias"][0]),
                 config["threshold"],
                 config["wordless"],
+                tuple(config.get("view_weights", ())),
             )
-            head = cls(config["intents"], weights, blend, config["encoder"])
+            views = read_views(folder, config["views"], _read_tensors(folder / VIEWS)) if "views" in config else ()
+            head = cls(config["intents"], weights, blend, config["encoder"], views)
             if (folder / EXAMPLES).exists():
                 tables = _read_tensors(folder / EXAMPLES)
                 head.examples = Examples(tables["digests"], tables["owners"])
@@ -266,42 +283,6 @@ class IntentHead:
             raise IntegrityError(
                 str(folder), f"expected {error} in the intent head, found none; train again"
             ) from error
-
-
-def hash_words(texts: Sequence[str]) -> Words:
-    """Unigrams and bigrams as bucket numbers. Numbers count as one word each length; a Chinese character is a word."""
-    starts: list[int] = [0]
-    buckets: list[int] = []
-    counts: list[int] = []
-    for text in texts:
-        tokens = _WORD.findall(_DIGITS.sub(lambda found: "0" * len(found[0]), text[:MAX_CHARACTERS].casefold()))[
-            :MAX_WORDS
-        ]
-        seen: dict[int, int] = {}
-        for gram in [*tokens, *(f"{first} {second}" for first, second in pairwise(tokens))]:
-            bucket = zlib.crc32(gram.encode("utf-8", "replace")) % BUCKETS
-            seen[bucket] = seen.get(bucket, 0) + 1
-        buckets.extend(seen)
-        counts.extend(seen.values())
-        starts.append(len(buckets))
-    return Words(np.array(starts, np.int64), np.array(buckets, np.int64), np.array(counts, np.float32))
-
-
-def digest_of(text: str) -> int:
-    """64 bits of the text's words, without regard to case and punctuation; of the text itself if it has none."""
-    plain = unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]).casefold()
-    words = " ".join(_WORD.findall(plain)) or plain.strip()
-    return int.from_bytes(hashlib.sha256(words.encode("utf-8", "replace")).digest()[:8], "big")
-
-
-def word_spans(text: str) -> list[tuple[int, int]]:
-    """Where the words of a text are: start and end in characters."""
-    return [found.span() for found in _WORD.finditer(text[:MAX_CHARACTERS])]
-
-
-def has_words(text: str) -> bool:
-    """Whether anything in the text could be a word: not only digits, not longer than words are."""
-    return any(len(word) <= LONGEST_WORD and not word.isdigit() for word in _WORD.findall(text[:MAX_CHARACTERS]))
 
 
 def by_neighbours(similar: Floats, firsts: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
@@ -331,13 +312,20 @@ def evidence_of(logits: Floats, neighbours: Floats, similar: Floats, owned: Floa
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def mix(logits: Floats, neighbours: Floats, neighbour_weight: float, temperature: float) -> Floats:
-    """Class probabilities from both witnesses."""
-    log_share = logits - _log_sum(logits)[:, None]
-    joined = np.float32((1 - neighbour_weight) / temperature) * log_share
-    joined += np.float32(neighbour_weight / temperature) * neighbours
-    probabilities: Floats = np.exp(joined - _log_sum(joined)[:, None]).astype(np.float32)
+def mix(logits: Floats, neighbours: Floats, blend: Blend, views: Sequence[Floats] = ()) -> Floats:
+    """Class probabilities from all witnesses. `views` are log probabilities, weighted by `blend.view_weights`."""
+    joined = np.float32((1 - blend.neighbour_weight) / blend.temperature) * log_shares(logits)
+    joined += np.float32(blend.neighbour_weight / blend.temperature) * neighbours
+    for weight, view in zip(blend.view_weights, views, strict=True):
+        joined += np.float32(weight) * view
+    probabilities: Floats = np.exp(log_shares(joined)).astype(np.float32)
     return probabilities
+
+
+def log_shares(logits: Floats) -> Floats:
+    """Log probabilities."""
+    found: Floats = logits - _log_sum(logits)[:, None]
+    return found
 
 
 def in_scope(evidence: Floats, blend: Blend) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from training.progress import Progress
 from training.ranking_log import judged_choices
 from training.ranking_rows import Choice, RankingData
 from training.recipes.entities import EntityOptions, fit_entities, slot_kinds, slot_spans
-from training.recipes.intent import IntentOptions, fit_intent
+from training.recipes.intent import IntentOptions, chosen_method, fit_intent, tune_options
 from training.recipes.ranking import RankingOptions, fit_ranking
 from training.reproduce import Loader, Prediction, reproduce
 from training.workshop import FitOptions, Made, Rows
@@ -96,10 +96,15 @@ class StandardWorkshop:
         return reproduce(folder, Loader("training.standard:open_bundle", knowledge), texts, expected)
 
     def _intent(self, folder: Path, rows: Sequence[IntentExample], options: FitOptions, progress: Progress) -> Made:
-        chosen = IntentOptions(seed=options.seed)
+        method = chosen_method(rows, options.intent)
+        chosen = IntentOptions(method=method, seed=options.seed, tensorboard=options.tensorboard)
         head = fit_intent(rows, self.encoder, chosen, progress)
         head.save(folder)
-        return Made("frozen", head.intents, asdict(chosen))
+        tuning = tune_options(chosen, self.encoder)
+        facts = asdict(replace(chosen, tensorboard=""))
+        if tuning is not None:
+            facts["tuning"] = asdict(replace(tuning, tensorboard=""))
+        return Made(method, head.intents, facts)
 
     def _entities(
         self,

@@ -23,14 +23,20 @@ from training.reproduce import Prediction
 if TYPE_CHECKING:
     from bot.project import Project
 
+IntentMethod = Literal["auto", "frozen", "few-shot", "late-branch", "lora", "full"]
 Rows = Sequence[IntentExample] | Sequence[SlotExample]
 
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
-    """`entities` is the method of the entity head: "frozen" trains in seconds, "late" in minutes and better."""
+    """`entities` is the method of the entity head: "frozen" trains in seconds, "late" in minutes and better.
+
+    `intent` is that of the intent head, see `IntentOptions`; `tensorboard` a folder for its curves, empty for none.
+    """
 
     seed: int = 0
+    intent: IntentMethod = "frozen"
+    tensorboard: str = ""
     entities: Literal["frozen", "late"] = "frozen"
 
 

@@ -30,6 +30,17 @@ class Method(StrEnum):
     LATE = "late"
 
 
+class IntentMethod(StrEnum):
+    """How the intent head is trained."""
+
+    AUTO = "auto"
+    FROZEN = "frozen"
+    FEW_SHOT = "few-shot"
+    LATE_BRANCH = "late-branch"
+    LORA = "lora"
+    FULL = "full"
+
+
 class Evaluated(StrEnum):
     """What can be evaluated."""
 
@@ -84,6 +95,13 @@ def train(
     entities: Annotated[
         Method, typer.Option(help="frozen: seconds; late: minutes, better, and a dearer turn.")
     ] = Method.FROZEN,
+    method: Annotated[
+        IntentMethod | None,
+        typer.Option(help="How intents are learned; see docs/training.md.", show_default="training.method of bot.yml"),
+    ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Write the curves of methods that tune layers into this folder.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bundle.")] = 0,
     waive: Annotated[
         list[str] | None, typer.Option(help="A check of the gate, or a critical intent, that you answer for yourself.")
@@ -98,8 +116,16 @@ def train(
     """Train from the project's examples, the reviewed log and data files; put the result to use if it is proven."""
     from training.standard import StandardWorkshop
     from training.train import train_project
+    from training.workshop import FitOptions
 
-    request, settings = _train_request(directory, data or [], skill, entities, seed, not keep)
+    request, settings = _train_request(directory, data or [], skill, not keep)
+    fit = FitOptions(
+        seed=seed,
+        entities=entities.value,
+        intent=settings.training.method if method is None else method.value,
+        tensorboard=str(tensorboard or ""),
+    )
+    request = replace(request, fit=fit)
     with progress(json) as advance:
         from bot.app import load_encoder
         from bot.cli.proving import player, policy
@@ -118,9 +144,7 @@ def train(
     raise typer.Exit(0 if result.promoted or keep else 1)
 
 
-def _train_request(
-    root: Path, data: list[str], skill: str, entities: Method, seed: int, promote: bool
-) -> tuple[TrainRequest, Settings]:
+def _train_request(root: Path, data: list[str], skill: str, promote: bool) -> tuple[TrainRequest, Settings]:
     from bot.app import model_store
     from bot.config import load_settings
     from bot.project import load_project
@@ -129,7 +153,6 @@ def _train_request(
     from training.replay import Replay
     from training.runs import Runs
     from training.train import SKILLS, TrainRequest
-    from training.workshop import FitOptions
 
     if skill and skill not in SKILLS:
         raise InputError(f"--skill is one of {', '.join(SKILLS)}; found {skill!r}")
@@ -149,7 +172,6 @@ def _train_request(
         models=model_store(settings, root).root,
         sources=sources,
         skills=(skill,) if skill else SKILLS,
-        fit=FitOptions(seed=seed, entities=entities.value),
         promote=promote,
         reports=settings.state_folder(root) / "reports",
         runs=Runs(settings.state_folder(root) / "runs"),

@@ -5,7 +5,8 @@ seen (cross-validation), how the two witnesses are mixed and how evidence become
 fit no intent are made by rule: in each fold some intents are left out of training entirely, so that their rows fall
 outside; and gibberish is written. Rows marked "oos", where there are any, are used as well.
 
-The fitted evidence weights are drawn towards the values in `PRIOR`, found on public data: with little data they rule.
+With a few examples an intent, a discriminant of the encoder's inner layers joins as a third witness; it may be followed
+by a view of layers that are tuned (`training/recipes/finetune.py`).
 
 Rows count as much as their labels are believed (`IntentExample.weight`). What calibrates - the mixture, the evidence,
 the threshold - is measured on rows of full weight only, as long as there are any: a doubtful label is no yardstick.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,15 +27,20 @@ from threadpoolctl import threadpool_limits
 from bot.core.errors import InputError
 from skills import intent as head
 from skills.encoder import Encoder
-from skills.intent import EVIDENCE, Blend, Floats, IntentHead, IntentWeights
+from skills.intent import Floats, IntentHead, IntentWeights
+from skills.intent_views import View, pool
 from training.examples import OOS, IntentExample
-from training.progress import Progress, silent
+from training.progress import Progress, part, silent
+from training.recipes.discriminant import LAYERS, discriminant, names_of, speaking
+from training.recipes.finetune import TuneOptions
+from training.recipes.intent_blend import NEUTRAL, Held, fit_blend
+from training.recipes.intent_tuned import TUNED, Taught, tuned_view, with_tuned
 
 Indices = npt.NDArray[np.int64]
+Method = Literal["auto", "frozen", "few-shot", "late-branch", "lora", "full"]
+FEW = 15
+"""Examples an intent, on average, up to which `auto` is `few-shot`."""
 
-PRIOR = {"energy": 0.8, "margin": 0.3, "nearest": 0.5, "density": 1.0, "support": 0.8, "agreement": 0.3, "known": 0.6}
-"""Weights of standardised evidence; see docs/decisions/0023-out-of-scope.md."""
-PRIOR_STRENGTH = 20.0
 _LETTERS = list("abcdefghijklmnopqrstuvwxyz")
 
 
@@ -41,22 +48,27 @@ _LETTERS = list("abcdefghijklmnopqrstuvwxyz")
 class IntentOptions:
     """How to fit. `acceptance` is the share of in-scope texts that the threshold lets pass.
 
-    `strength` is the weight of the data against the L2 penalty of the regression, four times it below 1,000 rows.
+    `method`: "frozen" reads the sentence vector; "few-shot" the inner layers and the intents' names too; "late-branch",
+    "lora" and "full" tune layers of the head's own besides (docs/training.md). `strength` is the weight of the data
+    against the L2 penalty of the regression, four times it below 1,000 rows. `tensorboard`: see `TuneOptions`.
     """
 
+    method: Method = "frozen"
     seed: int = 0
     strength: float = 5.0
     prototypes: int = 32
     folds: int = 3
     acceptance: float = 0.97
     iterations: int = 40
+    tensorboard: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Data:
     """Encoded rows. `words` holds 1 + log of counts; `owners` are intent numbers, -1 for out of scope.
 
-    `weights` tell how far the labels are believed, 0..1.
+    `weights` tell how far the labels are believed, 0..1. `features`: the pooled layers, (rows, 0) where there are none;
+    `named`: rows that are an intent's name.
     """
 
     texts: Sequence[str]
@@ -64,16 +76,8 @@ class _Data:
     words: sparse.csr_matrix
     owners: Indices
     weights: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """Scores of rows by heads that have not seen them. `owners` is -1 where no intent of that head fits."""
-
-    logits: Floats
-    neighbours: Floats
-    evidence: Floats
-    owners: Indices
+    features: Floats
+    named: npt.NDArray[np.bool_]
 
 
 def fit_intent(
@@ -90,15 +94,42 @@ def fit_intent(
     options = options or IntentOptions()
     rows = _clean(rows)
     intents = _intents(rows)
-    data = _encode(rows, intents, encoder, progress)
+    method = chosen_method(rows, options.method)
+    data = _encode(rows, intents, encoder, () if method == "frozen" else inner_layers(encoder), progress)
     progress(0.5, "fitting")
     with threadpool_limits(1):  # more threads give other last digits, and wait for each other on a busy machine
         weights = _fit(data, len(intents), options)
-        blend = _blend(_cross_validate(data, intents, encoder, options, progress), options)
+        views = _views(data, len(intents), encoder)
+        fitting = progress if method in ("frozen", "few-shot") else part(progress, 0.0, 0.6)
+        blend = fit_blend(_cross_validate(data, intents, encoder, options, fitting), options.acceptance)
+    if (tuning := tune_options(replace(options, method=method), encoder)) is not None:
+        inside = _take(data, np.flatnonzero(data.owners >= 0))
+        taught = Taught(inside.texts, inside.owners, inside.weights, inside.vectors, len(intents))
+        views = (*views, tuned_view(taught, encoder, tuning, part(progress, 0.6, 1.0)))
+        blend = with_tuned(blend)
     wordless = any(row.intent != OOS and not head.has_words(row.text) for row in rows)
     blend = replace(blend, wordless=wordless)
     progress(1.0, "fitting")
-    return IntentHead(intents, weights, blend, encoder.identity)
+    return IntentHead(intents, weights, blend, encoder.identity, views)
+
+
+def chosen_method(rows: Sequence[IntentExample], method: Method) -> Method:
+    """What `auto` is for these rows; any other method is itself."""
+    if method != "auto":
+        return method
+    inside = [row.intent for row in rows if row.intent != OOS]
+    return "few-shot" if len(inside) <= FEW * len(set(inside)) else "frozen"
+
+
+def tune_options(options: IntentOptions, encoder: Encoder) -> TuneOptions | None:
+    """How the method tunes layers; None if it does not."""
+    tuned = TUNED.get(options.method)
+    return tuned(encoder.layers, options.seed, options.tensorboard) if tuned is not None else None
+
+
+def inner_layers(encoder: Encoder) -> tuple[int, ...]:
+    """The layers that a few-shot head pools."""
+    return tuple(range(max(0, encoder.layers - LAYERS + 1), encoder.layers + 1))
 
 
 def _clean(rows: Sequence[IntentExample]) -> list[IntentExample]:
@@ -123,16 +154,50 @@ def _intents(rows: Sequence[IntentExample]) -> list[str]:
     return sorted(counts)
 
 
-def _encode(rows: Sequence[IntentExample], intents: Sequence[str], encoder: Encoder, progress: Progress) -> _Data:
+def _encode(
+    rows: Sequence[IntentExample],
+    intents: Sequence[str],
+    encoder: Encoder,
+    layers: Sequence[int],
+    progress: Progress,
+) -> _Data:
+    """The rows and, where layers are pooled, the names of the intents that speak."""
     texts = [row.text for row in rows]
     number = {intent: n for n, intent in enumerate(intents)} | {OOS: -1}
     owners = np.array([number[row.intent] for row in rows], np.int64)
-    vectors = np.zeros((len(rows), encoder.dimension), np.float32)
-    for start in range(0, len(rows), 512):
-        vectors[start : start + 512] = encoder.vectors(texts[start : start + 512])
-        progress(0.5 * min(1.0, (start + 512) / len(rows)), "encoding")
     weights = np.array([row.weight for row in rows], np.float32)
-    return _Data(texts, vectors, _count_words(texts), owners, weights)
+    vectors, features = np.zeros((len(rows), encoder.dimension), np.float32), []
+    for start in range(0, len(rows), 512):
+        vectors[start : start + 512], pooled = _pooled(texts[start : start + 512], encoder, layers)
+        features.append(pooled)
+        progress(0.5 * min(1.0, (start + 512) / len(rows)), "encoding")
+    unnamed = np.zeros(len(rows), bool)
+    data = _Data(texts, vectors, _count_words(texts), owners, weights, np.concatenate(features), unnamed)
+    return _with_names(data, intents, encoder, layers) if layers else data
+
+
+def _pooled(texts: Sequence[str], encoder: Encoder, layers: Sequence[int]) -> tuple[Floats, Floats]:
+    if not layers:
+        return encoder.vectors(texts), np.zeros((len(texts), 0), np.float32)
+    encodings = encoder.run(texts, layers)
+    return np.stack([encoding.vector for encoding in encodings]), pool(encodings, layers)
+
+
+def _with_names(data: _Data, intents: Sequence[str], encoder: Encoder, layers: Sequence[int]) -> _Data:
+    names, inside = names_of(intents), data.owners >= 0
+    vectors, features = _pooled([name or intent for name, intent in zip(names, intents, strict=True)], encoder, layers)
+    said = np.array([bool(name) for name in names])
+    kept = speaking(vectors * said[:, None], data.vectors[inside], data.owners[inside])
+    texts = [*data.texts, *(names[n] for n in kept)]
+    return _Data(
+        texts,
+        np.concatenate([data.vectors, vectors[kept]]),
+        _count_words(texts),
+        np.concatenate([data.owners, kept]),
+        np.concatenate([data.weights, np.ones(len(kept), np.float32)]),
+        np.concatenate([data.features, features[kept]]),
+        np.concatenate([data.named, np.ones(len(kept), bool)]),
+    )
 
 
 def _count_words(texts: Sequence[str]) -> sparse.csr_matrix:
@@ -155,8 +220,24 @@ def _weigh(words: sparse.csr_matrix, rarity: npt.NDArray[np.float16]) -> sparse.
 
 
 def _take(data: _Data, rows: Indices) -> _Data:
-    texts = [data.texts[row] for row in rows]
-    return _Data(texts, data.vectors[rows], data.words[rows], data.owners[rows], data.weights[rows])
+    return _Data(
+        [data.texts[row] for row in rows],
+        data.vectors[rows],
+        data.words[rows],
+        data.owners[rows],
+        data.weights[rows],
+        data.features[rows],
+        data.named[rows],
+    )
+
+
+def _views(data: _Data, count: int, encoder: Encoder) -> tuple[View, ...]:
+    """The discriminant of the inner layers, if these were pooled."""
+    if data.features.shape[1] == 0:
+        return ()
+    inside = _take(data, np.flatnonzero(data.owners >= 0))
+    scores = discriminant(inside.features, inside.owners, inside.weights, count)
+    return (View(inner_layers(encoder), scores),)
 
 
 def _fit(data: _Data, count: int, options: IntentOptions) -> IntentWeights:
@@ -246,14 +327,16 @@ def _centres(vectors: Floats, options: IntentOptions) -> Floats:
 
 def _cross_validate(
     data: _Data, intents: Sequence[str], encoder: Encoder, options: IntentOptions, progress: Progress
-) -> list[_Held]:
+) -> list[Held]:
     """Per fold: scores of its rows, of the rows of left-out intents, and of made-up texts."""
     random = np.random.default_rng(options.seed)
-    fold = _folds(data.owners, options.folds, random)
+    fold = np.where(data.named, -1, _folds(np.where(data.named, -1, data.owners), options.folds, random))
     group = random.permutation(len(intents)) % options.folds if len(intents) >= 2 * options.folds else None
-    made = _made_up(data.texts, random)
+    made = _made_up([text for text, named in zip(data.texts, data.named, strict=True) if not named], random)
     ones = np.ones(len(made), np.float32)
-    gibberish = _Data(made, encoder.vectors(made), _count_words(made), np.full(len(made), -1), ones)
+    none = np.zeros((len(made), data.features.shape[1]), np.float32)
+    nobody, unnamed = np.full(len(made), -1), np.zeros(len(made), bool)
+    gibberish = _Data(made, encoder.vectors(made), _count_words(made), nobody, ones, none, unnamed)
     results = []
     for number in range(options.folds):
         out = group == number if group is not None else np.zeros(len(intents), bool)
@@ -273,19 +356,28 @@ def _folds(owners: Indices, folds: int, random: np.random.Generator) -> Indices:
 
 def _hold_out(
     data: _Data, test: npt.NDArray[np.bool_], out: npt.NDArray[np.bool_], gibberish: _Data, options: IntentOptions
-) -> _Held:
+) -> Held:
     """Scores of the `test` rows and of gibberish by a head that knows neither them nor the intents that are `out`."""
     kept = np.flatnonzero(~out)
     renumber = np.full(len(out) + 1, -1)
     renumber[kept] = np.arange(len(kept))
     train = _take(data, np.flatnonzero(~test & (renumber[data.owners] >= 0)))
     train = replace(train, owners=renumber[train.owners])
-    scorer = IntentHead([str(n) for n in kept], _fit(train, len(kept), options), _NEUTRAL, "")
+    scorer = IntentHead([str(n) for n in kept], _fit(train, len(kept), options), NEUTRAL, "")
     sure = data.weights >= 1
     held = _take(data, np.flatnonzero(test & sure if sure.any() else test))
     texts = [*held.texts, *gibberish.texts]
     owners = np.concatenate([renumber[held.owners], gibberish.owners])
-    return _Held(*scorer.witnesses(texts, np.concatenate([held.vectors, gibberish.vectors])), owners)
+    found = scorer.witnesses(texts, np.concatenate([held.vectors, gibberish.vectors]))
+    return Held(*found, owners, _seen(train, held, len(kept)))
+
+
+def _seen(train: _Data, held: _Data, count: int) -> tuple[Floats, ...]:
+    """Log probabilities of held-out rows by the inner layers, if these were pooled."""
+    if train.features.shape[1] == 0:
+        return ()
+    weights = discriminant(train.features, train.owners, train.weights, count)
+    return (head.log_shares(held.features @ weights.matrix.astype(np.float32) + weights.bias),)
 
 
 def _made_up(texts: Sequence[str], random: np.random.Generator) -> list[str]:
@@ -298,52 +390,3 @@ def _made_up(texts: Sequence[str], random: np.random.Generator) -> list[str]:
         made.append("".join(random.choice(_LETTERS, random.integers(3, 10))))
         made.append(str(random.choice(_LETTERS)) * int(random.integers(3, 200)))
     return made
-
-
-_ZEROS = np.zeros(len(EVIDENCE), np.float32)
-_NEUTRAL = Blend(0.3, 1.0, _ZEROS, _ZEROS + 1, _ZEROS, 0.0, 0.5)
-"""Of heads that only give their witnesses."""
-
-
-def _blend(held: Sequence[_Held], options: IntentOptions) -> Blend:
-    weight, temperature = _fit_mixture(held)
-    evidence = np.concatenate([fold.evidence for fold in held])
-    inside = np.concatenate([fold.owners >= 0 for fold in held])
-    mean = evidence[inside].mean(axis=0)
-    scale = np.maximum(evidence[inside].std(axis=0), 1e-3)
-    weights, bias = _fit_evidence((evidence - mean) / scale, inside)
-    blend = Blend(weight, temperature, mean, scale, weights, bias, 0.5)
-    accepted = head.in_scope(evidence[inside], blend)
-    return replace(blend, threshold=float(np.quantile(accepted, 1 - options.acceptance)))
-
-
-def _fit_mixture(held: Sequence[_Held]) -> tuple[float, float]:
-    """Neighbour weight and temperature with the best log likelihood on held-out rows."""
-    best = (np.inf, 0.3, 1.0)
-    for weight in (0.0, 0.15, 0.3, 0.45, 0.6):
-        for temperature in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0):
-            losses = []
-            for fold in held:
-                rows = np.flatnonzero(fold.owners >= 0)
-                share = head.mix(fold.logits[rows], fold.neighbours[rows], weight, temperature)
-                losses.append(-np.log(np.maximum(share[np.arange(len(rows)), fold.owners[rows]], 1e-9)))
-            best = min(best, (float(np.concatenate(losses).mean()), weight, temperature))
-    return best[1], best[2]
-
-
-def _fit_evidence(z: Floats, inside: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
-    """Logistic regression, both sides weighing the same, drawn towards PRIOR."""
-    prior = np.array([PRIOR[name] for name in EVIDENCE])
-    sign = np.where(inside, 1.0, -1.0)
-    share = np.where(inside, 0.5 / max(1, inside.sum()), 0.5 / max(1, (~inside).sum()))
-
-    def loss(point: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        margin = sign * (z @ point[:-1] + point[-1])
-        pull = point[:-1] - prior
-        strength = PRIOR_STRENGTH / len(z)
-        slope = -sign * share / (1 + np.exp(np.clip(margin, -30, 30)))
-        gradient = np.append(z.T @ slope + strength * pull, slope.sum())
-        return float((share * np.logaddexp(0, -margin)).sum() + strength / 2 * pull @ pull), gradient
-
-    found = minimize(loss, np.append(prior, 2.0), jac=True, method="L-BFGS-B")
-    return found.x[:-1].astype(np.float32), float(found.x[-1])

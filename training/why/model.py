@@ -35,7 +35,7 @@ class Model:
 
     def judge(self, texts: Sequence[str]) -> IntentScores:
         """Score texts by their words and vectors alone."""
-        return self._bare.run(texts, self.encoder.vectors(texts))
+        return self._bare.read(texts, self.encoder)
 
     def understand(self, text: str, like: ev.Understood) -> ev.Understood:
         """What the bundle says of a text, as a fact."""
