@@ -1,4 +1,4 @@
-"""Lets many coroutines write with one decoder: one thread goes step by step, each caller gets its tokens as they come.
+"""Lets many coroutines write with one decoder: step by step in a thread, each caller gets its tokens as they come.
 
 A caller that goes away (a closed connection, a barge-in) stops its text at the next step. A step that fails ends the
 texts under way with `SkillError`; the next ones begin on a decoder whose places are free again.
@@ -7,10 +7,8 @@ texts under way with `SkillError`; the next ones begin on a decoder whose places
 from __future__ import annotations
 
 import asyncio
-import queue
-import threading
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from bot.core.errors import BotError, SkillError
@@ -25,73 +23,63 @@ class _Order:
     choose: Choose
     limit: int
     ends: frozenset[int]
-    loop: asyncio.AbstractEventLoop
     tokens: asyncio.Queue[int | BotError | None] = field(default_factory=asyncio.Queue)
-    cancelled: threading.Event = field(default_factory=threading.Event)
-
-    def tell(self, what: int | BotError | None) -> None:
-        with suppress(RuntimeError):  # its loop has closed: nobody waits any more
-            self.loop.call_soon_threadsafe(self.tokens.put_nowait, what)
+    gone: bool = False
 
 
 class Writer:
-    """Owns a decoder and its thread. Use as a context manager."""
+    """Owns a decoder; used from one event loop."""
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
-        self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
+        self._pool = ThreadPoolExecutor(1, "writer")
         self._waiting: list[_Order] = []
         self._under_way: dict[Writing, _Order] = {}
-        self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
+        self._worker: asyncio.Task[None] | None = None
 
-    def __enter__(self) -> Writer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._orders.put(None)
-        self._thread.join()
+    async def close(self) -> None:
+        """End the texts under way, with an error to those who wait."""
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.wait([self._worker])
+        self._pool.shutdown()
+        self._fail(SkillError("generator", "the bot is shutting down"))
 
     async def stream(
         self, prompt: Sequence[int], choose: Choose, *, limit: int, ends: frozenset[int] = frozenset()
-    ) -> AsyncIterator[int]:
+    ) -> AsyncGenerator[int, None]:
         """The tokens of a text, at most `limit`, up to one of `ends`, which is not given. Waits for a place.
 
         Raises:
             InputError: the prompt is too long.
             SkillError: the decoder failed.
         """
-        order = _Order(prompt, choose, limit, ends, asyncio.get_running_loop())
-        self._orders.put(order)
+        order = _Order(prompt, choose, limit, ends)
+        self._waiting.append(order)
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
         try:
             while (token := await order.tokens.get()) is not None:
                 if isinstance(token, BotError):
                     raise token
                 yield token
         finally:
-            order.cancelled.set()
+            order.gone = True
 
-    def _work(self) -> None:
-        while self._take():
-            try:
-                self._admit()
-                for writing, token in self._decoder.step():
-                    self._give(writing, token)
-            except Exception as error:  # the boundary: a decoder that fails must not take the others' bot down
-                self._fail(SkillError("generator", f"{type(error).__name__}: {error}"))
+    async def _work(self) -> None:
+        """Go on as long as there is something to write."""
+        loop = asyncio.get_running_loop()
+        while self._waiting or self._under_way:
             self._sweep()
-        self._fail(SkillError("generator", "the bot is shutting down"))
-
-    def _take(self) -> bool:
-        """Collect new orders, waiting for one if there is nothing else to do; whether to go on."""
-        idle = not self._under_way and not self._waiting
-        while idle or not self._orders.empty():
-            order = self._orders.get()
-            if order is None:
-                return False
-            self._waiting.append(order)
-            idle = False
-        return True
+            self._admit()
+            step = loop.run_in_executor(self._pool, self._decoder.step)
+            await asyncio.wait([step])
+            error = step.exception()
+            if error is not None:
+                self._fail(SkillError("generator", f"{type(error).__name__}: {error}"))
+                continue
+            for writing, token in step.result():
+                self._give(writing, token)
 
     def _admit(self) -> None:
         """Begin the texts that wait, in order, as far as there are places."""
@@ -100,30 +88,29 @@ class Writer:
             try:
                 self._under_way[self._decoder.open(order.prompt, order.choose)] = order
             except BotError as error:
-                order.tell(error)
+                order.tokens.put_nowait(error)
 
     def _give(self, writing: Writing, token: int) -> None:
         order = self._under_way[writing]
         ended = token in order.ends
         if not ended:
-            order.tell(token)
+            order.tokens.put_nowait(token)
         if ended or len(writing.written) >= order.limit or len(writing.tokens) > self._decoder.room:
             self._end(writing)
 
     def _sweep(self) -> None:
         """Stop the texts that nobody waits for."""
-        self._waiting = [order for order in self._waiting if not order.cancelled.is_set()]
-        for writing in [writing for writing, order in self._under_way.items() if order.cancelled.is_set()]:
+        self._waiting = [order for order in self._waiting if not order.gone]
+        for writing in [writing for writing, order in self._under_way.items() if order.gone]:
             self._end(writing)
 
     def _end(self, writing: Writing) -> None:
         self._decoder.close(writing)
-        self._under_way.pop(writing).tell(None)
+        self._under_way.pop(writing).tokens.put_nowait(None)
 
     def _fail(self, error: SkillError) -> None:
-        for writing, order in self._under_way.items():
+        for writing in self._under_way:
             self._decoder.close(writing)
-            order.tell(error)
-        for order in self._waiting:
-            order.tell(error)
+        for order in (*self._under_way.values(), *self._waiting):
+            order.tokens.put_nowait(error)
         self._under_way, self._waiting = {}, []

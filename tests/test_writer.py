@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,16 @@ def decoder(folder: Path) -> Decoder:
     return loaded(folder, Limits(places=2, room=64))
 
 
+@asynccontextmanager
+async def closing(decoder: Decoder) -> AsyncIterator[Writer]:
+    writer = Writer(decoder)
+    yield writer
+    await writer.close()
+
+
 @pytest.fixture
-def writer(decoder: Decoder) -> Iterator[Writer]:
-    with Writer(decoder) as found:
+async def writer(decoder: Decoder) -> AsyncIterator[Writer]:
+    async with closing(decoder) as found:
         yield found
 
 
@@ -37,7 +45,7 @@ async def text(writer: Writer, prompt: Sequence[int] = PROMPT, limit: int = 9, c
 async def test_more_texts_than_places_are_all_written_as_they_would_be_alone(writer: Writer, folder: Path) -> None:
     prompts = [PROMPT[start : start + 20] for start in range(5)]
     together = await asyncio.gather(*(text(writer, prompt) for prompt in prompts))
-    with Writer(loaded(folder)) as other:
+    async with closing(loaded(folder)) as other:
         assert together == [await text(other, prompt) for prompt in prompts]
 
 
@@ -69,13 +77,9 @@ async def test_a_choice_that_fails_ends_its_texts_and_the_next_are_written(write
 
 
 async def test_closing_tells_those_who_wait(decoder: Decoder) -> None:
-    def slow(logits: Floats, written: Sequence[int]) -> int:
-        return 1
-
-    with Writer(decoder) as writer:
-        stream = writer.stream(PROMPT[:4], slow, limit=60)
-        await anext(stream)
-        other = asyncio.create_task(text(writer, limit=60))
-        await asyncio.sleep(0)
+    writer = Writer(decoder)
+    other = asyncio.create_task(text(writer, limit=60))
+    await asyncio.sleep(0)
+    await writer.close()
     with pytest.raises(SkillError, match="shutting down"):
         await other
