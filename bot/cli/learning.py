@@ -89,7 +89,7 @@ def _round(root: Path, logs: list[Path] | None, wanted: _Wanted) -> Callable[[],
         project = load_project(root)
         if not loaded:
             loaded.append(load_encoder(project.settings, root))
-        before = expire(root) if wanted.nightly else ()
+        before = expire(project) if wanted.nightly else ()
         request = replace(_request(root, logs, wanted, loaded[0]), before=before)
         with progress(wanted.json) as advance:
             return run(request, StandardWorkshop(loaded[0]), lambda share, what: advance("learning", share))
@@ -114,7 +114,7 @@ def _request(root: Path, logs: list[Path] | None, wanted: _Wanted, encoder: Enco
         logs=tuple(logs) if logs is not None else tuple(sorted((root / "logs").glob("*.jsonl"))),
         dry_run=wanted.dry_run,
         trial=wanted.canary,
-        fit=FitOptions(seed=wanted.seed),
+        fit=FitOptions(seed=wanted.seed, intent=settings.training.method),
         policy=policy(project, settings, wanted.waive, patch=False, improve=False),
         play=player(project, encoder),
         vectors=encoder.vectors,
