@@ -6,11 +6,10 @@ import asyncio
 import getpass
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.cli.people import erase_expired
-from bot.core.errors import NotFound
+from bot.core.errors import BotError
 
 if TYPE_CHECKING:
     from bot.bundles import Bundle
@@ -88,15 +87,18 @@ async def _asks(project: Project, encoder: Encoder, budget: int) -> Sequence[Ask
     ]
 
 
-def expire(root: Path) -> tuple[Stage, ...]:
+def expire(project: Project) -> tuple[Stage, ...]:
     """Forget what is older than the project keeps conversations, before anything is learned; what was done."""
     from training.lesson import Stage
 
+    if project.settings.privacy.retention_days is None or not project.settings.log_file(project.root).exists():
+        return ()
     started = time.monotonic()
     try:
-        done = erase_expired(root)
-    except NotFound:  # no log yet
-        return ()
-    forgotten = 0 if done is None else len(done.receipt.conversations)
-    said = "nothing has expired" if done is None else f"{forgotten} conversations forgotten, receipt {done.path.name}"
+        done = erase_expired(project.root)
+    except BotError as error:  # the round goes on, and its verdict tells
+        said = f"what has expired could not be forgotten: {error}"
+    else:
+        count = 0 if done is None else len(done.receipt.conversations)
+        said = "nothing has expired" if done is None else f"{count} conversations forgotten, receipt {done.path.name}"
     return (Stage(name="retention", said=said, seconds=round(time.monotonic() - started, 1)),)
