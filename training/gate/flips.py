@@ -1,8 +1,10 @@
 """Turns that were right and are wrong now: customers notice them, whatever the average says.
 
 Every one is listed. Their rate is bounded: its upper bound at 95 % may not exceed 3 % (1.5 % for a patch), or what so
-many rows can certify. A candidate that is better may lose more, if at least three turns get better for each that gets
-worse (at 95 %). No turn of a critical intent may get worse, unless a person waives it.
+many rows can certify. While much is wrong, and when intents are added, an honest retraining changes more: then half, or
+all, of what an unrelated bundle of the same accuracy would flip is the limit. A candidate that is better may lose more,
+if at least three turns get better for each that gets worse (at 95 %). No turn of a critical intent may get worse,
+unless a person waives it.
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ def _turn(candidate: Measured, current: Measured, row: int, policy: Policy) -> T
 
 def _rate(item: Comparison, policy: Policy) -> Check:
     assert item.change is not None
-    rows, limit = item.change.n, _LIMITS[policy.release]
+    rows, limit = item.change.n, _limit(item, policy)
     worth = rows / item.effect
     bound, allowed = stats.upper(item.flips / item.effect, worth), stats.rate_limit(limit, worth)
     outweighed = item.finding == "better" and _outweighed(item)
@@ -72,6 +74,15 @@ def _rate(item: Comparison, policy: Policy) -> Check:
     if outweighed:
         text += f"; {item.gains} would get better, at least three for each that gets worse"
     return Check(name="flips", state="passed" if bound <= allowed or outweighed else "failed", sentence=text)
+
+
+def _limit(item: Comparison, policy: Policy) -> float:
+    """The rate of turns that may get worse."""
+    limit = _LIMITS[policy.release]
+    if policy.release == "patch" or item.current is None or item.candidate is None:
+        return limit
+    unrelated = item.current.value * (1 - item.candidate.value)
+    return max(limit, unrelated if item.added else unrelated / 2)
 
 
 def _outweighed(item: Comparison) -> bool:

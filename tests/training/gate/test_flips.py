@@ -50,6 +50,13 @@ def test_a_candidate_that_is_better_may_lose_one_turn_for_three() -> None:
     assert rate(500, 150, 60) == "failed"
 
 
+def test_while_much_is_wrong_and_with_new_intents_more_may_change() -> None:
+    item = compare(*measured(pair(120, 14, 9, 20)))
+    grown = item.model_copy(update={"added": ("c",)})
+    assert [flips.checks(one, (), Policy())[0].state for one in (item, grown)] == ["failed", "passed"]
+    assert flips.checks(grown, (), Policy(release="patch"))[0].state == "failed"
+
+
 def test_no_turn_of_a_critical_intent_may_get_worse_unless_a_person_waives_it() -> None:
     new, old = pair(100, 0, 0)
     new += [result(3000, False, "b"), result(3001, True, "b")]
