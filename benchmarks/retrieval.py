@@ -1,7 +1,7 @@
 """Retrieval quality: dense alone, BM25 alone, and the two fused, on public question sets; and what the floor does.
 
     python -m benchmarks.retrieval                # the tables of docs/benchmarks/retrieval.md
-    python -m benchmarks.retrieval --tune         # the fusions compared, on training splits only
+    python -m benchmarks.retrieval --tune         # the fusions compared, on training splits only; long
     python -m benchmarks.retrieval stackfaq       # one set
 
 Each knowledge base is written as JSON Lines and goes through `retrieval.ingest`, so what is measured is what is served.
@@ -25,18 +25,28 @@ import numpy.typing as npt
 
 from retrieval.index import Contents, read_index
 from retrieval.ingest import ingest
-from retrieval.search import Searcher, blend, fuse
+from retrieval.search import ORDER_WEIGHT, Searcher, blend, lexical_scores, lexical_weight
 from skills.encoder import Encoder
 
 DATA = Path(os.environ.get("UNDERSTUDY_DATA", Path(__file__).parents[2] / "shared/data"))
 WORK = Path(__file__).parents[1] / "build/benchmarks/retrieval"
 DEPTH = 20
 MOST_QUERIES = 600
-ENGLISH = ("chitchat", "stackfaq", "covid_faq", "covid_user_queries", "medquad", "dstc", "policyqa", "qed_nq", "covidqa")
+ENGLISH = (
+    "chitchat",
+    "stackfaq",
+    "covid_faq",
+    "covid_user_queries",
+    "medquad",
+    "dstc",
+    "policyqa",
+    "qed_nq",
+    "covidqa",
+)
 FOREIGN = ("covid_faq_de", "cmrc2018")
 TUNED_ON = ("chitchat", "stackfaq", "medquad", "policyqa", "qed_nq", "covidqa", "cmrc2018")
-RELATED = ({"covid_faq", "medquad", "covidqa"}, {"covid_faq_de"}, {"cmrc2018"})
-WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 1.0)
+RELATED = ({"covid_faq", "covid_user_queries", "medquad", "covidqa"}, {"covid_faq_de"}, {"cmrc2018"})
+WEIGHTS = (0.1, 0.3, 0.6, 1.0)
 
 Floats = npt.NDArray[np.float32]
 Row = dict[str, object]
@@ -128,8 +138,11 @@ def prepare(name: str, part: str, encoder: Encoder) -> Bench:
     return Bench(name, contents, Searcher(contents), asked, encoder.vectors([ask.text for ask in asked]))
 
 
-def scores(bench: Bench, number: int) -> tuple[Floats, Floats]:
-    """Exact dense and lexical scores of all chunks for one query; those that the filters exclude are far below."""
+def scores(bench: Bench, number: int) -> tuple[Floats, Floats, Floats]:
+    """Exact scores of all chunks for one query: dense, BM25 over words, and the lexical score that is served.
+
+    Those that the filters exclude are far below.
+    """
     contents, ask = bench.contents, bench.asks[number]
     likeness = contents.vectors @ bench.vectors[number]
     starts = np.searchsorted(contents.owners, np.arange(len(contents.chunks)))
@@ -137,11 +150,13 @@ def scores(bench: Bench, number: int) -> tuple[Floats, Floats]:
     several = np.diff([*starts, len(likeness)]) > 1
     likeness[starts[several]] = -np.inf
     dense = blend(passage, np.maximum.reduceat(likeness, starts))
-    lexical = contents.lexical.shares(ask.text)
+    shares = contents.lexical.shares(ask.text)
+    found = dense, shares.words.copy(), lexical_scores(shares)
     if ask.filters:
         out = np.array([any(c.metadata.get(k) != v for k, v in ask.filters.items()) for c in contents.chunks])
-        dense[out], lexical[out] = -9.0, -9.0
-    return dense, lexical
+        for score in found:
+            score[out] = -9.0
+    return found
 
 
 def rank_of(gold: str, documents: Sequence[str]) -> float:
@@ -155,8 +170,8 @@ def ranks(bench: Bench) -> dict[str, npt.NDArray[np.float64]]:
     names = bench.documents
     found: dict[str, list[float]] = {"dense": [], "BM25": [], "hybrid": []}
     for number, ask in enumerate(bench.asks):
-        dense, lexical = scores(bench, number)
-        for system, score in (("dense", dense), ("BM25", lexical)):
+        dense, words, _ = scores(bench, number)
+        for system, score in (("dense", dense), ("BM25", words)):
             found[system].append(rank_of(ask.gold, names[np.argsort(-score, kind="stable")[: DEPTH * 8]].tolist()))
         ranked = bench.searcher.rank(ask.text, bench.vectors[number], ask.filters, DEPTH * 8)
         found["hybrid"].append(rank_of(ask.gold, names[ranked.chunks].tolist()))
@@ -182,12 +197,15 @@ def cell(samples: Sequence[npt.NDArray[np.float64]]) -> str:
     return f"{mean:.3f} ({low:.3f}-{high:.3f})"
 
 
-def table(found: dict[str, dict[str, npt.NDArray[np.float64]]], title: str) -> None:
+def table(found: dict[str, dict[str, npt.NDArray[np.float64]]], title: str, *, single: bool = True) -> None:
+    """One row a set and measure (unless not `single`), and one of all sets."""
     if not found:
         return
     print(f"\n| {title} | queries | measure | dense | BM25 | hybrid | hybrid - better of the two |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    groups = {name: [name] for name in found} | ({"**all, each set alike**": list(found)} if len(found) > 1 else {})
+    groups = ({name: [name] for name in found} if single else {}) | (
+        {"**all, each set alike**": list(found)} if len(found) > 1 else {}
+    )
     for title, names in groups.items():
         for measure, of in MEASURES.items():
             systems = {s: [of(found[name][s]) for name in names] for s in ("dense", "BM25", "hybrid")}
@@ -204,7 +222,7 @@ def floor_row(bench: Bench, others: Sequence[Bench]) -> str:
     answered, right, near, far = [], [], [], []
     for ask, vector in zip(bench.asks, bench.vectors, strict=True):
         ranked = bench.searcher.rank(ask.text, vector, ask.filters, DEPTH)
-        above = relevance.probability(ranked.fused) >= relevance.floor
+        above = relevance.probability(ranked.evidence) >= relevance.floor
         top = names[ranked.chunks]
         answered.append(bool(above[:1].any()))
         right.append(bool(above[:1].any() and top[0] == ask.gold))
@@ -212,37 +230,53 @@ def floor_row(bench: Bench, others: Sequence[Bench]) -> str:
     for other in others:
         for ask, vector in list(zip(other.asks, other.vectors, strict=True))[:60]:
             ranked = bench.searcher.rank(ask.text, vector, top=1)
-            far.append(bool((relevance.probability(ranked.fused) >= relevance.floor).any()))
+            far.append(bool((relevance.probability(ranked.evidence) >= relevance.floor).any()))
     precision = sum(right) / max(sum(answered) + np.mean(far) * len(answered), 1)
     figures = (np.mean(answered), sum(right) / max(sum(answered), 1), np.mean(far), precision, np.mean(near))
     return (
-        f"| {bench.name} | {relevance.slope:.1f}, {relevance.bias:.1f} | "
+        f"| {bench.name} | {relevance.slope:.1f}, {relevance.bias:.1f} | {relevance.trust:.1f} | "
         + " | ".join(f"{x:.3f}" for x in figures)
         + " |"
     )
 
 
 def tune(benches: Sequence[Bench]) -> None:
-    """Fusions compared on training splits: weighted scores, and reciprocal ranks."""
-    print("\n| fusion | mean recall@5 | mean MRR |\n| --- | --- | --- |")
-    fusions: dict[str, Callable[[Floats, Floats], Floats]] = {
-        f"dense + {w} * lexical": (lambda d, x, w=w: d + np.float32(w) * x)  # type: ignore[misc]
-        for w in WEIGHTS
-    }
-    fusions |= {f"reciprocal ranks, k = {k}": (lambda d, x, k=k: _reciprocal(d, x, k)) for k in (10, 60)}  # type: ignore[misc]
-    fusions["as served"] = fuse
-    found: dict[str, dict[str, list[float]]] = {name: {b.name: [] for b in benches} for name in fusions}
-    for bench in benches:
+    """Fusions compared on training splits, over all chunks: one weight, the gap's weight, reciprocal ranks."""
+    print("\n| fusion | mean recall@5 | mean MRR | " + " | ".join(bench.name for bench in benches) + " |")
+    print("| --- | --- | --- |" + " --- |" * len(benches))
+    found: dict[str, list[list[float]]] = {}
+    for place, bench in enumerate(benches):
         names = bench.documents
         for number, ask in enumerate(bench.asks):
-            dense, lexical = scores(bench, number)
-            for name, fusion in fusions.items():
-                order = np.argsort(-fusion(dense, lexical), kind="stable")[: DEPTH * 8]
-                found[name][bench.name].append(rank_of(ask.gold, names[order].tolist()))
+            for name, score in fusions(*scores(bench, number), bench.contents.relevance.trust).items():
+                order = np.argsort(-score, kind="stable")[: DEPTH * 8]
+                found.setdefault(name, [[] for _ in benches])[place].append(rank_of(ask.gold, names[order].tolist()))
     for name, sets in found.items():
-        ranked = [np.array(values) for values in sets.values()]
-        means = (np.mean([of(rank).mean() for rank in ranked]) for of in MEASURES.values())
-        print(f"| {name} | " + " | ".join(f"{mean:.4f}" for mean in means) + " |", flush=True)
+        means = [[float(of(np.array(values)).mean()) for of in MEASURES.values()] for values in sets]
+        overall = " | ".join(f"{mean:.4f}" for mean in np.mean(means, axis=0))
+        print(f"| {name} | {overall} | " + " | ".join(f"{one:.3f} {two:.3f}" for one, two in means) + " |", flush=True)
+
+
+def fusions(dense: Floats, words: Floats, lexical: Floats, trust: float) -> dict[str, Floats]:
+    """All chunks scored in the ways that are compared."""
+    best = dense[dense > -1]
+    gap = float(lexical_weight(best))
+    return {
+        "dense": dense,
+        "BM25, words": words,
+        "words and pairs": lexical,
+        **{f"dense + {w} words": dense + np.float32(w) * words for w in WEIGHTS},
+        "dense + 0.3 words and pairs": dense + np.float32(0.3) * lexical,
+        "reciprocal ranks, k = 10": _reciprocal(dense, words, 10),
+        "reciprocal ranks, k = 60": _reciprocal(dense, words, 60),
+        "by the gap, words alone": dense + np.float32(gap) * words,
+        **{
+            f"by the gap, words and pairs, {w}": dense + np.float32(gap * w / ORDER_WEIGHT) * lexical
+            for w in (0.09, 0.12, 0.18, 0.25)
+        },
+        "by the gap, words and pairs, 0.15": dense + np.float32(gap) * lexical,
+        "as served (also by trust)": dense + np.float32(gap / trust) * lexical,
+    }
 
 
 def _reciprocal(dense: Floats, lexical: Floats, k: int) -> Floats:
@@ -275,9 +309,11 @@ def main(arguments: Sequence[str]) -> None:
     found = {name: ranks(bench) for name, bench in benches.items()}
     table({name: found[name] for name in benches if name in ENGLISH}, "English set")
     table({name: found[name] for name in benches if name in FOREIGN}, "foreign set, English encoder")
+    if set(FOREIGN) < set(benches):
+        table(found, "all sets", single=False)
     print(
         "\n| set | fitted | answered | of these right | foreign questions answered | precision, half foreign | "
-        "answered without its document |\n| --- | --- | --- | --- | --- | --- | --- |"
+        "answered without its document |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
     )
     for name, bench in benches.items():
         related = next((group for group in RELATED if name in group), {name})

@@ -37,7 +37,7 @@ from retrieval.corpus import Chunk
 from retrieval.lexical import Floats, Ints, Lexical
 from retrieval.relevance import Relevance
 
-FORMAT = 2
+FORMAT = 3
 KEEP = 3
 """Indexes kept in the folder, the current one included, to go back to."""
 FLAT_MOST = 10_000

@@ -1,4 +1,4 @@
-"""The probability that a hit answers the question, from its fused score: a logistic curve of two numbers.
+"""The probability that a hit answers the question, from what speaks for it: a logistic curve of two numbers.
 
 One rising curve keeps the order of the hits. The fit starts from a prior and needs evidence to leave it, so a handful
 of documents keeps the prior. What the evidence is, `retrieval.calibration` decides.
@@ -25,7 +25,9 @@ LEAST_SLOPE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Relevance:
-    """`probability` = logistic(slope * fused score + bias); `floor` is what an answer needs.
+    """`probability` = logistic(slope * evidence + bias); `floor` is what an answer needs.
+
+    `trust` is what dense scores count when hits are ordered: less than 1 where the encoder does not know the language.
 
     The defaults are the prior: one choice for all English sets of docs/benchmarks/retrieval.md.
     """
@@ -33,14 +35,15 @@ class Relevance:
     slope: float = 10.0
     bias: float = -5.6
     floor: float = 0.5
+    trust: float = 1.0
 
     def probability(self, scores: Floats) -> Floats:
-        """For each hit the probability that it answers the question: float32, shape of the fused scores."""
+        """For each hit the probability that it answers the question: float32, shape of the evidence."""
         return _logistic(self.slope * scores.astype(np.float64) + self.bias).astype(np.float32)
 
 
 def fit(positives: Doubles, negatives: Doubles, weight: float) -> Relevance:
-    """The curve that tells fused scores of right hits from those of wrong ones; both one-dimensional.
+    """The curve that tells the evidence of right hits from that of wrong ones; both one-dimensional.
 
     `weight` is what each side counts in all, in examples. Maximum a posteriori with a normal prior, by Newton's method
     (Platt 1999, "Probabilistic outputs for support vector machines", with a prior).

@@ -1,10 +1,14 @@
 """Questions in, passages out: dense and lexical search, fused into one calibrated score.
 
 A chunk's dense score blends its passage's and its best question's inner product with the question; its lexical score is
-the share of the question's information that its words hold. Candidates come from both searches; the fused score ranks
-them; and the relevance model, fitted when the index was built, turns their scores into the probability that the chunk
-answers the question. That is a hit's `score`, to be held against the
-floor. Filters restrict both searches before anything is scored, so no other chunk can show through.
+the share of the question's information that its words, and pairs of them, hold. Candidates come from both searches and
+are ranked by both scores. How much words count is decided for each question: where the vectors tell the best candidate
+clearly from the twentieth they are trusted, where they hardly do (foreign or technical language, a corpus on one
+subject) the words decide. That is right for the order, but not for comparing questions with each other, so how good a
+hit is at all is told by scores with one weight: the relevance model, fitted when the index was built, turns them into
+the probability that the chunk answers the question. That is a hit's `score`, to be held against the floor; no hit has a
+higher one than those ranked before it. Filters restrict both searches before anything is scored, so no other chunk can
+show through.
 """
 
 from __future__ import annotations
@@ -23,13 +27,21 @@ from bot.core.events import Hit
 from bot.core.protocols import Hits, Query
 from retrieval.corpus import Chunk
 from retrieval.index import Contents, Embedder, check_fingerprint, read_index
-from retrieval.lexical import Floats, Ints
+from retrieval.lexical import Floats, Ints, Shares
 from retrieval.projection import QueryProjection
 
 CANDIDATES = 50
 """Chunks taken from each of the two searches."""
-LEXICAL_WEIGHT = 0.3
-"""What a full lexical score counts beside a cosine of 1; measured, see docs/benchmarks/retrieval.md."""
+WORD_WEIGHT = 0.3
+"""What a full share of words counts beside a cosine of 1 when hits are judged; see docs/benchmarks/retrieval.md."""
+ORDER_WEIGHT = 0.15
+"""What a full lexical score counts, by the gap, when candidates are ordered; see docs/benchmarks/retrieval.md."""
+PAIRS = 0.4
+"""The part of the lexical score that is of pairs of words."""
+NEIGHBOURS = 20
+"""The gap is that between the best dense score and the one in this place."""
+GAPS = (0.05, 0.6)
+"""Gaps are cut to this range."""
 BETTER = 0.75
 """Weight of the better of the two likenesses, with the passage and with a question; the other has the rest."""
 BREADTH = 128
@@ -38,21 +50,35 @@ BREADTH = 128
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Chunk numbers, best first, with the scores they were ranked by; arrays of one length."""
+    """Chunk numbers, best first, with their dense scores and shares of words; arrays of one length."""
 
     chunks: Ints
     dense: Floats
-    lexical: Floats
+    words: Floats
 
     @property
-    def fused(self) -> Floats:
-        """The score they are ranked by."""
-        return fuse(self.dense, self.lexical)
+    def evidence(self) -> Floats:
+        """What speaks for each of them, comparable between questions."""
+        return evidence(self.dense, self.words)
 
 
-def fuse(dense: Floats, lexical: Floats) -> Floats:
-    """One score from two."""
-    return dense + np.float32(LEXICAL_WEIGHT) * lexical
+def evidence(dense: Floats, words: Floats) -> Floats:
+    """One score from two, to judge hits by."""
+    return dense + np.float32(WORD_WEIGHT) * words
+
+
+def lexical_scores(shares: Shares) -> Floats:
+    """One lexical score from the shares of words and of pairs."""
+    return np.float32(1 - PAIRS) * shares.words + np.float32(PAIRS) * shares.pairs
+
+
+def lexical_weight(dense: Floats, trust: float = 1.0) -> np.float32:
+    """What a full lexical score counts beside dense scores, trusted so far, to order candidates by both."""
+    if not len(dense):
+        return np.float32(0)
+    place = min(NEIGHBOURS, len(dense))
+    best = np.partition(dense, len(dense) - place)[-place:]
+    return np.float32(ORDER_WEIGHT / trust / np.clip(best.max() - best.min(), *GAPS))
 
 
 def blend(passage: Floats, asked: Floats) -> Floats:
@@ -69,15 +95,18 @@ class Searcher:
         self._graph = _graph(contents)
         self._starts = np.searchsorted(contents.owners, np.arange(len(contents.chunks) + 1)).astype(np.int64)
         self._having = _by_metadata(contents.chunks)
+        self._trust = contents.relevance.trust
 
     def rank(self, text: str, vector: Floats, filters: Mapping[str, str] | None = None, top: int = 5) -> Ranked:
         """The best `top` chunks among those whose metadata equals the filters."""
         allowed = self._allowed(filters or {})
-        lexical = self._contents.lexical.shares(text)
+        shares = self._contents.lexical.shares(text)
+        lexical = lexical_scores(shares)
         chosen = np.union1d(self._near(vector, allowed), self._worded(lexical, allowed)).astype(np.int32)
         dense = self._dense(vector, chosen)
-        order = np.argsort(-fuse(dense, lexical[chosen]), kind="stable")[:top]
-        return Ranked(chosen[order], dense[order], lexical[chosen][order])
+        scores = dense + lexical_weight(dense, self._trust) * lexical[chosen]
+        order = np.argsort(-scores, kind="stable")[:top]
+        return Ranked(chosen[order], dense[order], shares.words[chosen][order])
 
     def _allowed(self, filters: Mapping[str, str]) -> Ints | None:
         """The chunks that pass the filters, ascending; `None` if there are no filters."""
@@ -189,7 +218,7 @@ class KnowledgeIndex:
 
     def _hits(self, query: Query, vector: Floats) -> Hits:
         ranked = self._searcher.rank(query.text, vector, query.filters, query.top)
-        scores = self._relevance.probability(ranked.fused)
+        scores = np.minimum.accumulate(self._relevance.probability(ranked.evidence))
         pairs = zip(ranked.chunks.tolist(), scores.tolist(), strict=True)
         return Hits(tuple(_hit(self.chunks[number], score) for number, score in pairs), self.floor, self.id)
 

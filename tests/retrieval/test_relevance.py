@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from bot.core.protocols import Query
-from retrieval.calibration import half
+from retrieval.calibration import FOREIGN_TRUST, half
+from retrieval.index import read_index
 from retrieval.ingest import ingest
 from retrieval.relevance import Relevance, fit
 from retrieval.search import KnowledgeIndex
+from tests.retrieval.embedder import BagOfWords, Encoded
 
 ARTICLES = {
     "returns-window": "# How long you can return something\n\nYou have 30 days to send an article back, counted from "
@@ -39,6 +45,14 @@ FOREIGN = (
     "!!!",
     "",
 )
+
+
+class Blind(BagOfWords):
+    """Texts are nothing to it: every one gets another vector, even if it says the same."""
+
+    def run(self, texts: Sequence[str]) -> list[Encoded]:
+        rows = np.random.default_rng(len(texts)).standard_normal((len(texts), self.dimension)).astype(np.float32)
+        return [Encoded(row / np.linalg.norm(row)) for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +109,13 @@ def test_probability_rises_with_the_score_whatever_the_evidence() -> None:
 )
 def test_a_half_question_keeps_half_of_the_words(text: str, expected: str) -> None:
     assert half(text) == expected
+
+
+def test_the_words_decide_where_the_encoder_cannot_read(tmp_path: Path) -> None:
+    rows = [f"entry{n} word{n} thing{n} matter{n} point{n}" for n in range(25)]
+    (tmp_path / "faq.jsonl").write_text("\n".join(json.dumps({"question": row, "answer": row}) for row in rows))
+    found = {}
+    for name, embedder in (("reads", BagOfWords()), ("does not", Blind())):
+        ingest([tmp_path / "faq.jsonl"], tmp_path / name, embedder)
+        found[name] = read_index(tmp_path / name)[1].relevance.trust
+    assert found == {"reads": 1.0, "does not": FOREIGN_TRUST}

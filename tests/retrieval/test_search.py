@@ -12,7 +12,8 @@ from bot.core.errors import InputError, IntegrityError, NotFound
 from bot.core.protocols import Query, Retriever
 from retrieval.index import read_index
 from retrieval.ingest import ingest
-from retrieval.search import KnowledgeIndex, Searcher, build_graph
+from retrieval.projection import QueryProjection
+from retrieval.search import KnowledgeIndex, Searcher, build_graph, lexical_weight
 from tests.retrieval.embedder import BagOfWords
 
 ROWS = [
@@ -212,3 +213,36 @@ def test_ranking_through_a_graph_respects_filters_too(root: Path, shop: str | No
         "when are you open", vector, filters
     )
     assert exact.chunks.tolist() == through.chunks.tolist()
+
+
+def test_words_count_more_where_vectors_tell_candidates_less_apart() -> None:
+    clear, blurred = np.linspace(0.9, 0.1, 30, dtype=np.float32), np.linspace(0.5, 0.4, 30, dtype=np.float32)
+    assert lexical_weight(blurred) > lexical_weight(clear) > 0
+    assert lexical_weight(clear, 0.1) > lexical_weight(blurred)
+    assert lexical_weight(clear[:0]) == 0
+
+
+def test_no_hit_is_surer_than_one_before_it(knowledge: KnowledgeIndex) -> None:
+    for row in ROWS:
+        (hits,) = knowledge.search([Query(row["question"])])
+        scores = [hit.score for hit in hits.hits]
+        assert scores == sorted(scores, reverse=True)
+
+
+def turn(dimension: int = 64) -> QueryProjection:
+    random = np.random.default_rng(0)
+    return QueryProjection(
+        *(random.standard_normal(shape).astype(np.float32) for shape in ((4, dimension), (dimension, 4)))
+    )
+
+
+def test_a_projection_turns_questions_and_leaves_the_index_alone(knowledge: KnowledgeIndex) -> None:
+    turned = knowledge.projected(turn(knowledge.embedder.dimension))
+    query = Query("How can I pay?")
+    assert turned.search([query]) != knowledge.search([query])
+    assert turned.projected(None).search([query]) == knowledge.search([query])
+
+
+def test_a_projection_of_another_dimension_is_refused(knowledge: KnowledgeIndex) -> None:
+    with pytest.raises(InputError, match="expected a projection of"):
+        knowledge.projected(turn(knowledge.embedder.dimension + 1))

@@ -26,7 +26,7 @@ from bot.core.errors import InputError
 from retrieval.calibration import OFF_TOPIC, pseudo_questions
 from retrieval.index import Contents, Embedder
 from retrieval.projection import QueryProjection, owner_of
-from retrieval.search import BETTER, Searcher, fuse
+from retrieval.search import BETTER, Searcher, lexical_scores, lexical_weight
 from training.progress import Progress, silent
 
 Floats = npt.NDArray[np.float32]
@@ -88,8 +88,8 @@ class FittedProjection:
 class _Table:
     """Pairs as arrays: `queries` (n, d), `weights` (n,), and candidates (n, k), the right one first.
 
-    `high` and `low` are the rows of the vectors that are blended into a candidate's dense score, `lexical` its score by
-    words.
+    `high` and `low` are the rows of the vectors that are blended into a candidate's dense score, `lexical` what its
+    words add to it.
     """
 
     queries: Floats
@@ -173,13 +173,15 @@ def _table(pairs: Sequence[Pair], contents: Contents, encoder: Embedder, options
     lexical = np.zeros((len(pairs), width), np.float32)
     for row, pair in enumerate(pairs):
         right = number[pair.chunk]
-        mined = searcher.rank(pair.text, queries[row], top=4 * options.mined).chunks.tolist()
+        ranked = searcher.rank(pair.text, queries[row], top=4 * options.mined)
+        mined = ranked.chunks.tolist()
         others = [chunk for chunk in mined if documents[chunk] != documents[right]][: options.mined]
         drawn = random.integers(len(documents), size=width).tolist()
         others += [chunk for chunk in drawn if documents[chunk] != documents[right]]
         chosen = np.array([right, *others, *([right] * width)][:width])  # a corpus of one document has no negatives
         high[row], low[row] = _rows(contents, starts, queries[row], chosen)
-        lexical[row] = contents.lexical.shares(pair.text)[chosen]
+        weight = lexical_weight(ranked.dense, contents.relevance.trust)
+        lexical[row] = weight * lexical_scores(contents.lexical.shares(pair.text))[chosen]
         lexical[row, 1 + len(others) :] = -np.inf
     weights = np.array([pair.weight for pair in pairs], np.float32)
     return _Table(queries, weights / max(float(weights.mean()), 1e-6), high, low, lexical)
@@ -238,7 +240,7 @@ def _gradients(
     length = np.linalg.norm(turned, axis=1, keepdims=True)
     unit = turned / length
     candidates = _candidates(batch, ground.vectors)
-    scores = fuse(np.einsum("nkd,nd->nk", candidates, unit), batch.lexical) / np.float32(options.temperature)
+    scores = (np.einsum("nkd,nd->nk", candidates, unit) + batch.lexical) / np.float32(options.temperature)
     share = np.exp(scores - scores.max(axis=1, keepdims=True))
     share /= share.sum(axis=1, keepdims=True)
     luck = options.noise / share.shape[1]
@@ -264,6 +266,6 @@ def _reciprocal(table: _Table, vectors: Floats, trained: tuple[Floats, Floats], 
     """The mean reciprocal rank of the right candidates with a share of the turn."""
     projection = QueryProjection(trained[0], np.asarray(trained[1] * np.float32(share), np.float32))
     turned = projection.run(table.queries)
-    scores = fuse(np.einsum("nkd,nd->nk", _candidates(table, vectors), turned), table.lexical)
+    scores = np.einsum("nkd,nd->nk", _candidates(table, vectors), turned) + table.lexical
     ranks = 1 + (scores[:, 1:] >= scores[:, :1]).sum(axis=1)
     return float(np.average(1 / ranks, weights=table.weights))
