@@ -13,7 +13,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH_FLAGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --constraint constraints.txt
-PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+PYTEST := $(BIN)/python -m pytest -q --numprocesses auto --dist worksteal
 SHOP := examples/shop
 
 # Child processes of tests must find compiled modules, or each compiles them again.
