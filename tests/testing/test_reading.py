@@ -101,7 +101,7 @@ def test_files_beside_and_below_tests_are_read_and_others_left_alone(tmp_path: P
     ("steps", "where", "part"),
     [
         ("- hello", 4, "expected one of user, intent"),
-        ("- intent: a\n  user: to [Rome](city", 5, "no closing"),
+        ("- intent: a\n  user: to [Rome](city:)", 5, "no value"),
         ("- intent: a\n  entities: [{a: 1, b: 2}]", 5, "name: value"),
         ("- slot_was_set: 3", 4, "expected a slot"),
     ],
