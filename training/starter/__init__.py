@@ -2,5 +2,5 @@
 
     python -m training.starter --data ../shared/data --out starter --minutes 90
 
-It words supported content; it is no chatbot. `corpus` reads the files, `packing` fills rows, `pretrain` trains.
+It words supported content; it is no chatbot. `corpus` reads the files, `pretrain` trains.
 """

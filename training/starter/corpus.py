@@ -14,12 +14,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from zlib import crc32
 
 from bot.core.errors import NotFound
 from skills.prompting import ABSTAIN, END, Task, prompt, talk
 from skills.values import Values
+from training.generator import Sample
 
 DIALOGUES = ("multiwoz21", "sgd", "star", "taskmaster4", "topical_chat")
 PLAIN = ("sgd_text", "star_text", "topical_chat_text")
@@ -35,13 +36,6 @@ _FILLER = re.compile(
     r"|are|was|do|does|would|could|will|be|to|for|at|in|on|of|and|you|your|i|we|have|has)\b[ ,!.]*",
     re.IGNORECASE,
 )
-
-
-class Sample(NamedTuple):
-    """A text in two parts: what is given, and what is to be learned."""
-
-    given: str
-    learned: str
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from training.generator import Sample, tokens_of
+from training.packing import Rows, pack
 from training.progress import Progress, part
 from training.starter import corpus
-from training.starter.corpus import Sample
-from training.starter.loop import Plan, Point, loss_of, train
-from training.starter.packing import Rows, Tokens, pack
+from training.steps import Plan, Point, loss_of, train
 
 
 @dataclass(frozen=True)
@@ -143,10 +143,7 @@ def bits_per_byte(model: Any, rows: Rows, samples: Iterable[Sample]) -> float:
 
 
 def _rows(tokenizer: Any, samples: Sequence[Sample], recipe: Recipe) -> Rows:
-    given = tokenizer([sample.given for sample in samples])["input_ids"]
-    learned = tokenizer([sample.learned for sample in samples])["input_ids"]
-    tokens = [Tokens([*first, *second], len(first)) for first, second in zip(given, learned, strict=True)]
-    return pack(tokens, recipe.length, tokenizer.pad_token_id)
+    return pack(tokens_of(tokenizer, samples), recipe.length, tokenizer.pad_token_id)
 
 
 def _plan(recipe: Recipe, rows: Rows, tokens: int) -> Plan:

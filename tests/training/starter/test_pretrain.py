@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from bot.core.errors import InputError
 from skills.prompting import END, REPLY
+from training.generator import AdapterOptions, fit_adapter, load_base, merge, perplexity_loss
 from training.progress import silent
 from training.starter.corpus import Dialogue, joined, tasks, windows
-from training.starter.loop import loss_of
 from training.starter.pretrain import Files, Recipe, bits_per_byte, make, pretrain, tokenizer_of
 from training.starter.pretrain import _rows as rows_of
+from training.steps import loss_of
 
 pytestmark = pytest.mark.slow
 
@@ -91,3 +93,26 @@ def test_samples_of_a_row_do_not_see_each_other(files: Files, tmp_path: Path) ->
     alone = [rows_of(tokenizer, [sample], TINY) for sample in files.talk[:6]]
     assert len(packed.ids) < len(alone)
     assert np.isclose(loss_of(model, packed), sum(loss_of(model, rows) for rows in alone), rtol=1e-5)
+
+
+def test_an_adapter_learns_loads_in_plain_peft_and_merges_to_the_same_text(files: Files, tmp_path: Path) -> None:
+    from peft import PeftModel
+
+    tokenizer = tokenizer_of(files, TINY, tmp_path)
+    make(TINY, tokenizer).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    options = AdapterOptions(rank=4, epochs=8, length=64, rate=1e-2)
+    fit_adapter(tmp_path, files.tasks, tmp_path / "run", options)
+    adapter = tmp_path / "run/adapter"
+    before, after = (perplexity_loss(tmp_path, part, files.dev_tasks, 64) for part in (None, adapter))
+    assert after < before - 1
+    merge(tmp_path, adapter, tmp_path / "merged")
+    ids = torch.tensor([tokenizer(files.tasks[0].given)["input_ids"]])
+    with torch.inference_mode():
+        loaded = PeftModel.from_pretrained(load_base(tmp_path)[0], str(adapter)).eval()
+        assert torch.allclose(loaded(ids).logits, load_base(tmp_path / "merged")[0].eval()(ids).logits, atol=1e-4)
+
+
+def test_nothing_to_learn_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no reply to learn from"):
+        fit_adapter(tmp_path, [], tmp_path / "run", AdapterOptions())

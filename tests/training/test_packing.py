@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.starter.packing import IGNORED, Tokens, pack
+from training.packing import IGNORED, Tokens, pack
 
 SAMPLES = st.lists(
     st.builds(Tokens, st.lists(st.integers(1, 9), min_size=1, max_size=20), st.integers(0, 5)), max_size=12

@@ -21,15 +21,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from training.packing import IGNORED, Ints, Rows
 from training.progress import Progress, silent
-from training.starter.packing import IGNORED, Ints, Rows
 
 _STATE = "state.json"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train. `rate` is AdamW's, `hidden_rate` Muon's; `batch` and `micro` are rows of a step and of a pass."""
+    """How to train. `batch` and `micro` are rows of a step and of a pass.
+
+    `rate` is AdamW's, `hidden_rate` Muon's for hidden matrices; 0 leaves these to AdamW too, as adapters need it.
+    """
 
     steps: int
     batch: int = 40
@@ -114,13 +117,13 @@ def _summed(model: Any, rows: Rows) -> Tensor:
 
 
 def _optimizers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
-    hidden = [weights for name, weights in model.named_parameters() if weights.ndim == 2 and "layers." in name]
+    trained = [(name, weights) for name, weights in model.named_parameters() if weights.requires_grad]
+    hidden = [weights for name, weights in trained if plan.hidden_rate and weights.ndim == 2 and "layers." in name]
     inside = set(map(id, hidden))
-    others = [weights for weights in model.parameters() if id(weights) not in inside]
-    made: list[torch.optim.Optimizer] = [
-        torch.optim.Muon(hidden, lr=plan.hidden_rate, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=plan.rate, betas=(0.9, 0.95), weight_decay=0.0),
-    ]
+    others = [weights for _, weights in trained if id(weights) not in inside]
+    made: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, lr=plan.rate, betas=(0.9, 0.95), weight_decay=0.0)]
+    if hidden:
+        made.append(torch.optim.Muon(hidden, lr=plan.hidden_rate, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"))
     for optimizer in made:
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
@@ -174,8 +177,8 @@ def _resume(model: nn.Module, optimizers: list[torch.optim.Optimizer], plan: Pla
 
 
 def _weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Each weight once; tied ones have one name."""
-    yield from ((name, weights.detach()) for name, weights in model.named_parameters())
+    """Each weight that is trained, once; tied ones have one name."""
+    yield from ((name, weights.detach()) for name, weights in model.named_parameters() if weights.requires_grad)
 
 
 def _each(optimizer: torch.optim.Optimizer) -> Iterator[tuple[int, Tensor]]:
