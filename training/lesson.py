@@ -158,7 +158,8 @@ class Stage(Value):
 class Lesson(Value):
     """A round of learning. `inputs` is the digest of all that could change its result.
 
-    `asks` are the turns that a person should look at next, `review` the command that asks them.
+    `asks` are the turns that a person should look at next, `review` the command that asks them, `place` the project's
+    folder as commands name it.
     """
 
     version: int = 1
@@ -190,6 +191,7 @@ class Lesson(Value):
     gate_page: str = ""
     asks: tuple[Ask, ...] = ()
     review: str = ""
+    place: str = ""
 
     @property
     def seconds(self) -> float:

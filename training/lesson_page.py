@@ -118,21 +118,22 @@ def _curve(rounds: Sequence[Lesson]) -> list[_Dot]:
 
 def _next(lesson: Lesson) -> Iterator[tuple[str, str]]:
     """What a person can do now, and the command for it."""
+    at = f" -p {lesson.place}" if lesson.place not in ("", ".") else ""
     if lesson.outcome == "promoted":
-        yield "Nothing has to be done: the new bot answers from now on. To try it:", "bot chat"
+        yield "Nothing has to be done: the new bot answers from now on. To try it:", f"bot chat {lesson.place}".strip()
     elif lesson.outcome == "on trial":
-        yield "Watch how the new bot does with its part of the conversations:", "bot models canary"
+        yield "Watch how the new bot does with its part of the conversations:", f"bot models list{at}"
     elif lesson.outcome == "kept back":
         yield (
             "Look at what it would do worse below. If you can live with it, put it to use:",
-            (f"bot models promote {lesson.bundle} --reason '...'"),
+            (f"bot models promote {lesson.bundle} --reason '...'{at}"),
         )
     elif lesson.outcome == "nothing to learn":
-        yield "Let people talk to the bot, or bring conversations in:", "bot learn --logs FILE"
+        yield "Let people talk to the bot, or bring conversations in:", f"bot learn {lesson.place} --logs FILE"
     if lesson.asks:
         yield f"Help it on: {len(lesson.asks)} answers of yours teach most,", lesson.review
     if lesson.outcome == "promoted" and lesson.replaced:
-        yield "If something is not right, go back to the bot before:", "bot models rollback"
+        yield "If something is not right, go back to the bot before:", f"bot models rollback{at}"
 
 
 @cache

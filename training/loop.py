@@ -121,7 +121,12 @@ class _Round:
         name = f"{datetime.fromtimestamp(at, UTC):%Y%m%d-%H%M%S}"
         self.folder = request.state / LESSONS / name
         self.lesson = Lesson(
-            at=stamp(at), outcome="failed", headline="", name=request.project.settings.name, stages=request.before
+            at=stamp(at),
+            outcome="failed",
+            headline="",
+            name=request.project.settings.name,
+            place=str(request.project.root),
+            stages=request.before,
         )
         self.last, self.last_id = self._last(), self.store.pointer()
 

@@ -7,14 +7,18 @@ probably right. A guess of our own ranking that nobody judged says nothing, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from bot.core import events as ev
 from bot.core.conversation import Conversation, evolve
 from bot.core.dialogue import situation
 from bot.core.errors import IllegalHistory
+from bot.core.features import Features
 from bot.core.program import Program
 from bot.core.rules import book
-from skills.ranking import ActionRanking
 from training.examples import Origin
 from training.gate.measured import Judged
 from training.ranking_rows import Choice
@@ -78,7 +82,20 @@ def _weight(policy: str, right: bool | None) -> float:
     return 0.0 if policy == _OUR_GUESS else UNOPPOSED
 
 
-def judged_choices(ranking: ActionRanking, held: Sequence[Choice]) -> list[Judged]:
+class Ranks(Protocol):
+    """Scores of the `actions`, and of none of them, for states and texts: float32 (choices, actions + 1)."""
+
+    @property
+    def actions(self) -> Sequence[str]:
+        """The actions that it knows."""
+        ...
+
+    def scores(self, states: Sequence[Sequence[Features]], texts: Sequence[Sequence[str]]) -> npt.NDArray[np.float32]:
+        """See above."""
+        ...
+
+
+def judged_choices(ranking: Ranks, held: Sequence[Choice]) -> list[Judged]:
     """Whether a ranking would have chosen what was right, for each choice, of all actions that it knows."""
     if not held:
         return []

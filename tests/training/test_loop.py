@@ -16,6 +16,9 @@ from bot.core.errors import BotError, InputError
 from bot.project import load_project
 from tests.training.toy import ToyWorkshop
 from training import lesson
+from training.gate.verdict import Past, PastTurn
+from training.learn_request import Review
+from training.lesson import Ask, Stage
 from training.loop import Learned, LearnRequest, learn, nightly, seconds_until
 from training.snapshots import SnapshotStore, names_of
 
@@ -207,3 +210,35 @@ def configured(request: LearnRequest, **sections: object) -> LearnRequest:
     """The same project with other settings."""
     settings = request.project.settings.model_copy(update=sections)
     return replace(request, project=replace(request.project, settings=settings))
+
+
+def test_a_round_names_what_to_look_at_and_what_it_would_have_done(shop: LearnRequest) -> None:
+    ask = Ask(conversation="log-1", turn=1, text="scrub <ITEM>", reason="margin")
+    turn = PastTurn(
+        conversation="log-1", turn=1, text="scrub it", before=("begins buying",), after=("begins cleaning",)
+    )
+    past = Past(turns=60, conversations=60, changed=(turn,))
+    review = Review(lambda: [ask], "bot review --budget 1")
+    found = run(replace(shop, logs=(logs(shop),), past=lambda bundle: past, review=review))
+    assert (found.lesson.asks, found.lesson.review) == ((ask,), "bot review --budget 1")
+    assert found.result is not None and found.result.page is not None
+    assert "begins cleaning" in found.result.page.read_text()
+    assert "scrub &lt;ITEM&gt;" in found.page.read_text()
+
+
+def test_what_was_forgotten_ahead_is_part_of_the_verdict(shop: LearnRequest) -> None:
+    before = Stage(name="retention", said="3 conversations forgotten", seconds=0.1)
+    assert run(replace(shop, before=(before,))).lesson.stages[0] == before
+
+
+def test_people_who_are_forgotten_are_not_asked_about(shop: LearnRequest) -> None:
+    ask = Ask(conversation="log-1", turn=1, text="scrub it", reason="margin")
+    found = run(replace(shop, logs=(logs(shop),), review=Review(lambda: [ask], "bot review")))
+    assert lesson.forget(found.page.parent.parent, {"log-1"})
+    assert "scrub it" not in found.page.read_text()
+
+
+def test_the_page_draws_how_the_bot_grew(shop: LearnRequest) -> None:
+    run(replace(shop, logs=(logs(shop, "fetch", "buy", 3, "first"),)))
+    found = run(replace(shop, logs=(logs(shop),)))
+    assert "Round by round" in found.page.read_text()

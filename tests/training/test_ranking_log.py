@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from bot.core import events as ev
@@ -9,7 +13,8 @@ from bot.core.findings import Scored
 from bot.core.program import Program
 from tests.core.talk import Talk
 from tests.core.test_dialogue import program
-from training.ranking_log import UNOPPOSED, choices
+from training.gate.measured import Judged
+from training.ranking_log import UNOPPOSED, choices, judged_choices
 
 
 def talk(score: float = 0.9) -> Talk:
@@ -86,3 +91,22 @@ def test_a_broken_history_is_read_up_to_the_break() -> None:
 @pytest.mark.parametrize("without", [Program(), Program(script=None)])
 def test_a_program_without_a_script_learns_nothing(without: Program) -> None:
     assert choices(talk().log, without) == ()
+
+
+class Says:
+    """A ranking that always says the same."""
+
+    actions = ("utter_help", "utter_greet")
+
+    def scores(self, states: Sequence[object], texts: Sequence[object]) -> npt.NDArray[np.float32]:
+        return np.tile(np.array([1.0, 0.0, 9.0], np.float32), (len(states), 1))
+
+
+def test_held_out_choices_are_judged_row_by_row_by_their_talk() -> None:
+    found = talk()
+    found.add(ev.Rated(message=reply(found, 3), score=1), ev.Rated(message=reply(found, 1), score=1))
+    held = [choice for choice in choices(found.log, found.program) if choice.weight >= 1]
+    rows: list[Judged] = judged_choices(Says(), held)
+    assert {row.right: row.score for row in rows if row.right != "action_listen"} == {"utter_help": 1, "utter_greet": 0}
+    assert {row.origin.group for row in rows} == {found.log[0].conversation}
+    assert judged_choices(Says(), []) == []
