@@ -1,35 +1,37 @@
-"""One example project of examples/rasa: trained once in a folder of its own, tested and talked to there."""
+"""One example project of examples/rasa: trained once, tested and talked to in a copy."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.app import Bot, Wiring, load_encoder, model_store, open_bot
-from bot.config import load_settings
+import pytest
+
+from bot.app import Bot, Wiring, open_bot
 from bot.core.findings import Entity
 from bot.core.messages import Address, Inbound, Message, Text
-from bot.project import load_project
-from training.gather import Sources
-from training.standard import StandardWorkshop
-from training.train import TrainRequest, train_project
+from tests.commands import bot
+from tests.trained import once
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "rasa"
 NAMES = ("mood", "restaurant", "faq", "helpdesk")
 
 
-def trained(name: str, folder: Path) -> Path:
-    """A copy of the example with models trained from nothing."""
-    root = Path(shutil.copytree(EXAMPLES / name, folder / name, ignore=shutil.ignore_patterns(".bot", "results")))
-    settings = load_settings(root)
-    request = TrainRequest(models=model_store(settings, root).root, sources=Sources(load_project(root), None, (), ()))
-    assert train_project(request, StandardWorkshop(load_encoder(settings, root))).promoted
-    return root
+def trained(name: str, temporary: pytest.TempPathFactory) -> Path:
+    """A copy of the example with models trained from nothing, which all tests share."""
+
+    def make(root: Path) -> None:
+        shutil.copytree(EXAMPLES / name, root, ignore=shutil.ignore_patterns(".bot", "results"))
+        with ThreadPoolExecutor(1) as pool:  # a verb runs an event loop of its own; tests here run in one
+            assert pool.submit(bot, "train", root, "--json").result().json["promoted"]
+
+    return once(temporary, name, make)
 
 
 @dataclass
@@ -79,5 +81,5 @@ def _texts(messages: Sequence[Message]) -> list[str]:
 @asynccontextmanager
 async def talking(root: Path, log: Path, actions: str | None = None) -> AsyncIterator[Person]:
     """Somebody talks to the bot of a trained project."""
-    async with open_bot(root, Wiring(log=log, actions=actions, remind=True)) as bot:
-        yield Person(bot)
+    async with open_bot(root, Wiring(log=log, actions=actions, remind=True)) as opened:
+        yield Person(opened)

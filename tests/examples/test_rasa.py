@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from tests.training.rasa_past import Talk, store
 from training.rasa_import import import_rasa
 from training.rasa_rows import SqlPast
 
+Root = Callable[[str], Path]
 LEAST = {"mood": 8, "restaurant": 15, "faq": 8, "helpdesk": 8}
 
 
@@ -46,18 +49,21 @@ def test_says_nothing_twice(name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("rasa")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
+    """A trained copy of an example."""
+    folder = tmp_path_factory.mktemp("rasa")
 
+    @cache
+    def copied(name: str) -> Path:
+        return Path(shutil.copytree(trained(name, tmp_path_factory), folder / name))
 
-def root(name: str, folder: Path) -> Path:
-    return folder / name if (folder / name).exists() else trained(name, folder)
+    return copied
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-async def test_passes_its_own_test_stories(name: str, folder: Path, tmp_path: Path) -> None:
-    async with talking(root(name, folder), tmp_path / "log.db") as person:
+async def test_passes_its_own_test_stories(name: str, root: Root, tmp_path: Path) -> None:
+    async with talking(root(name), tmp_path / "log.db") as person:
         models = person.bot.loaded.models
         subject = Subject(models.program, person.bot.parse, models.rank)
         played = await play_stories(read_stories(EXAMPLES / name), subject)
@@ -65,8 +71,8 @@ async def test_passes_its_own_test_stories(name: str, folder: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-async def test_a_table_is_booked_with_a_correction_and_a_question_in_between(folder: Path, tmp_path: Path) -> None:
-    async with talking(root("restaurant", folder), tmp_path / "log.db", "actions") as person:
+async def test_a_table_is_booked_with_a_correction_and_a_question_in_between(root: Root, tmp_path: Path) -> None:
+    async with talking(root("restaurant"), tmp_path / "log.db", "actions") as person:
         assert await person.say("a table for two people please") == ["Which kitchen shall we set the table for?"]
         assert "french is not cooked here" in " ".join(await person.say("maybe french")).lower()
         assert await person.say("then indian") == ["Would you like to sit outdoors?"]
@@ -81,16 +87,16 @@ async def test_a_table_is_booked_with_a_correction_and_a_question_in_between(fol
 
 
 @pytest.mark.slow
-async def test_an_order_is_read_by_groups_and_a_move_by_roles(folder: Path, tmp_path: Path) -> None:
-    async with talking(root("restaurant", folder), tmp_path / "log.db", "actions") as person:
+async def test_an_order_is_read_by_groups_and_a_move_by_roles(root: Root, tmp_path: Path) -> None:
+    async with talking(root("restaurant"), tmp_path / "log.db", "actions") as person:
         (order,) = await person.say("I'd like to order two pizzas and one salad to collect")
         assert order == "I noted: two pizzas, one salad. Ready in half an hour."
         assert await person.say("please move my table from seven to nine") == ["Your table moved from seven to nine."]
 
 
 @pytest.mark.slow
-async def test_a_form_is_stopped_and_forgotten(folder: Path, tmp_path: Path) -> None:
-    async with talking(root("restaurant", folder), tmp_path / "log.db", "actions") as person:
+async def test_a_form_is_stopped_and_forgotten(root: Root, tmp_path: Path) -> None:
+    async with talking(root("restaurant"), tmp_path / "log.db", "actions") as person:
         await person.say("could we reserve a table")
         await person.say("the thai one please")
         assert await person.say("forget it, I want to stop") == ["Shall we go on with the booking?"]
@@ -100,7 +106,7 @@ async def test_a_form_is_stopped_and_forgotten(folder: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-async def test_a_form_that_was_begun_with_rasa_goes_on_here(folder: Path, tmp_path: Path) -> None:
+async def test_a_form_that_was_begun_with_rasa_goes_on_here(root: Root, tmp_path: Path) -> None:
     past = Talk("somebody", 1, time.time() - 60)
     past.session()
     past.user("book_table", "a table please")
@@ -114,13 +120,13 @@ async def test_a_form_that_was_begun_with_rasa_goes_on_here(folder: Path, tmp_pa
     async with SqlStore(tmp_path / "log.db") as log:
         assert (await import_rasa(source, log)).written == 1
     source.close()
-    async with talking(root("restaurant", folder), tmp_path / "log.db", "actions") as person:
+    async with talking(root("restaurant"), tmp_path / "log.db", "actions") as person:
         assert await person.say("the thai one please") == ["How many of you will there be?"]
 
 
 @pytest.mark.slow
-async def test_the_library_answers_by_retrieval_and_by_slot(folder: Path, tmp_path: Path) -> None:
-    async with talking(root("faq", folder), tmp_path / "log.db") as person:
+async def test_the_library_answers_by_retrieval_and_by_slot(root: Root, tmp_path: Path) -> None:
+    async with talking(root("faq"), tmp_path / "log.db") as person:
         assert (await person.say("I lost my library card on the train"))[0].startswith("Tell any branch")
         assert (await person.say("what is your name, are you a robot"))[0].startswith("I am the desk")
         assert await person.say("what are your opening hours") == ["Which branch do you mean?"]
@@ -129,7 +135,7 @@ async def test_the_library_answers_by_retrieval_and_by_slot(folder: Path, tmp_pa
 
 
 @pytest.fixture
-async def service(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """The ticket service of the helpdesk, as a person would start it."""
     command = (sys.executable, "-c", f"{START}", str(EXAMPLES / "helpdesk"))
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
@@ -174,9 +180,9 @@ async def report(person: Person) -> str:
 
 @pytest.mark.slow
 async def test_a_ticket_is_opened_at_the_service_and_asked_about_later(
-    folder: Path, tmp_path: Path, service: str
+    root: Root, tmp_path: Path, service: str
 ) -> None:
-    async with talking(root("helpdesk", folder), tmp_path / "log.db", "actions") as person:
+    async with talking(root("helpdesk"), tmp_path / "log.db", "actions") as person:
         ticket = await report(person)
         assert await person.say("yes, please do that") == ["I shall ask you again later."]
         assert await person.hears("Hello again") == f"Hello again. Is {ticket} solved by now?"
@@ -187,8 +193,8 @@ async def test_a_ticket_is_opened_at_the_service_and_asked_about_later(
 
 
 @pytest.mark.slow
-async def test_news_come_from_outside(folder: Path, tmp_path: Path) -> None:
-    async with talking(root("helpdesk", folder), tmp_path / "log.db", "actions") as person:
+async def test_news_come_from_outside(root: Root, tmp_path: Path) -> None:
+    async with talking(root("helpdesk"), tmp_path / "log.db", "actions") as person:
         await person.say("hello")
         told = await person.is_told("EXTERNAL_ticket_changed", ticket="HD-1007", state="waiting for a part")
         assert told == ["News of HD-1007: it is waiting for a part now."]
@@ -196,10 +202,10 @@ async def test_news_come_from_outside(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_a_service_that_is_away_is_told_and_nothing_is_lost(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TICKET_SERVICE_URL", "http://127.0.0.1:9")
-    async with talking(root("helpdesk", folder), tmp_path / "log.db", "actions") as person:
+    async with talking(root("helpdesk"), tmp_path / "log.db", "actions") as person:
         (told,) = await person.say("please check HD-1003")
         assert told.startswith("The ticket service does not answer")
         for text in ("the calendar shows nothing", "no hurry", "it stays empty all day"):
@@ -209,8 +215,8 @@ async def test_a_service_that_is_away_is_told_and_nothing_is_lost(
 
 
 @pytest.mark.slow
-async def test_a_reminder_without_a_ticket_is_rejected_and_nobody_is_disturbed(folder: Path, tmp_path: Path) -> None:
-    async with talking(root("helpdesk", folder), tmp_path / "log.db", "actions") as person:
+async def test_a_reminder_without_a_ticket_is_rejected_and_nobody_is_disturbed(root: Root, tmp_path: Path) -> None:
+    async with talking(root("helpdesk"), tmp_path / "log.db", "actions") as person:
         await person.say("hello")
         assert await person.is_told("EXTERNAL_check_back") == []
         facts = [recorded.event for recorded in await person.bot.manager.read(person.id)]

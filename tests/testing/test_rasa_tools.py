@@ -10,16 +10,14 @@ import pytest
 
 from bot.yaml import read_yaml
 from tests.commands import bot
+from tests.examples.rasa_project import trained
 
 pytestmark = pytest.mark.slow
-MOOD = Path(__file__).parents[2] / "examples" / "rasa" / "mood"
 
 
 @pytest.fixture(scope="module")
 def mood(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = Path(shutil.copytree(MOOD, tmp_path_factory.mktemp("rasa") / "mood"))
-    assert bot("train", root, "--json").json["promoted"]
-    return root
+    return Path(shutil.copytree(trained("mood", tmp_path_factory), tmp_path_factory.mktemp("rasa") / "mood"))
 
 
 def test_test_stories_are_compared_and_reported(mood: Path, tmp_path: Path) -> None:
