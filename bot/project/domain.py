@@ -156,8 +156,10 @@ class DomainReader:
         value = fields.json("initial_value")
         if value is not None and coerce(slot, value) is None:
             expected = f"one of {listed(slot.values)}" if slot.values else f"a value for type {slot.type}"
-            fields.wrong("initial_value", expected)
-            return None
+            kept = value if slot.values else None
+            message = f"{fields.what}: `initial_value` {value!r} is not {expected}; the slot begins with {kept!r}"
+            self.problems.warn(message, fields.where("initial_value"))
+            return kept
         return coerce(slot, value)
 
     def _mapping(self, slot: str, node: Node) -> Iterator[SlotMapping]:
@@ -190,9 +192,12 @@ class DomainReader:
                 body = body if given.value is None else given
             if not isinstance(name, str) or not name.strip():
                 self.problems.error(f"expected the name of an {what}, found {describe(item)}", item.where)
-            elif any(letter.isspace() for letter in name):
-                self.problems.error(f"{what} {name!r}: a name has no spaces; use _ between words", item.where)
             else:
+                if any(letter.isspace() for letter in name):
+                    message = (
+                        f"{what} {name!r}: no payload such as `/name` can name what has spaces; use _ between words"
+                    )
+                    self.problems.warn(message, item.where)
                 yield name, item, body
 
 

@@ -97,7 +97,7 @@ class _Scanner:
     def short(self) -> dict[str, object] | None:
         start = self.position + 2
         end = self.source.find(")", start)
-        if end < 0:
+        if end < 0 or not self.source[start:end].strip():
             return None
         self.position = end + 1
         kind, colon, value = self.source[start:end].partition(":")
@@ -121,8 +121,8 @@ class _Scanner:
         self.emit(text)
         for mark in marks:
             kind = str(mark["entity"])
-            if not kind or any(letter.isspace() for letter in kind):
-                raise ProjectError(f"[{text}] has entity type {kind!r}; expected one word, as in [{text}](city)")
+            if not kind.strip():
+                raise ProjectError(f"[{text}] has no entity type; expected one word, as in [{text}](city)")
             if mark.get("value") == "":
                 raise ProjectError(f"[{text}]({kind}:) has no value after the colon; add it or remove the colon")
             value = mark.get("value", text)
@@ -137,8 +137,8 @@ def _check(mark: object) -> None:
     if not isinstance(mark, dict):
         raise ProjectError(f'expected {{"entity": "type", ...}}, found {mark!r}')
     for key in mark:
-        if key not in _KEYS:
-            raise ProjectError(f"unknown key {key!r} in an annotation{nearest(key, _KEYS)}")
+        if key not in _KEYS and (hint := nearest(key, _KEYS)):
+            raise ProjectError(f"unknown key {key!r} in an annotation{hint}")
     if not isinstance(mark.get("entity"), str):
         raise ProjectError('an annotation needs "entity": "type"')
     for key in ("role", "group"):

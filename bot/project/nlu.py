@@ -85,7 +85,8 @@ class NluReader:
             fields.known("metadata")
             examples = fields.get("examples")
         if examples is None:
-            fields.error(f"{fields.what}: `examples` is missing; expected `examples: |` and lines that start with `- `")
+            expected = "expected `examples: |` and lines that start with `- `"
+            self.problems.warn(f"{fields.what} is left out: `examples` is missing; {expected}", node.where)
         elif name:
             getattr(self, kind)(name, examples, node.where)
 
@@ -101,7 +102,7 @@ class NluReader:
 
     def add(self, intent: str, marked: Marked, where: str) -> None:
         if not marked.text.strip():
-            self.problems.error(f"an example of intent {intent!r} has no text; remove the line", where)
+            self.problems.warn(f"an example of intent {intent!r} has no text and is skipped", where)
             return
         if "](" in marked.text:
             self.problems.warn(

@@ -22,7 +22,9 @@ def read_responses(section: Node, problems: Problems) -> dict[str, tuple[tuple[V
     for name, node in section.map.items():
         where = section.where_key(name)
         if not name.startswith("utter_"):
-            problems.error(f"response {name!r}: its name must begin with `utter_`", where)
+            problems.warn(
+                f"response {name!r}: its name does not begin with `utter_`; only custom actions can say it", where
+            )
         if not node.items:
             message = f"response {name!r}: expected a list of variations such as `- text: Hello`"
             problems.error(f"{message}, found {describe(node) if node.value != [] else 'an empty list'}", where)
@@ -42,7 +44,9 @@ def _variation(node: Node, name: str, problems: Problems) -> Variation:
         values["elements"] = tuple(_element(item, fields) for item in fields.items("elements"))
         values["conditions"] = tuple(_condition(item, name, problems) for item in fields.items("condition"))
         if isinstance(node.value, dict) and not any(key in node.map and node.map[key].value for key in _CONTENT):
-            fields.error(f"{fields.what}: a variation says nothing; add `text` (or {', '.join(_CONTENT[1:])})")
+            problems.warn(
+                f"{fields.what}: a variation says nothing; add `text` (or {', '.join(_CONTENT[1:])})", node.where
+            )
     return Variation(**values)
 
 

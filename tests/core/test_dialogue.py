@@ -201,6 +201,10 @@ def test_a_text_that_is_not_understood_goes_straight_to_the_fallback() -> None:
     assert chosen(talk) == [("action_default_fallback", "Fallback")]
 
 
+def test_a_script_answers_in_any_language() -> None:
+    assert Talk(program()).say("ciao", "goodbye", supported=False) == "bye"
+
+
 def test_without_the_nlu_fallback_the_best_intent_counts() -> None:
     talk = Talk(program(nlu_fallback=False))
     assert talk.say("bye", "goodbye", in_scope=0.0) == "bye"

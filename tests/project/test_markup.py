@@ -21,6 +21,9 @@ FORMS = [
     ("[a](x)[b](y)", "ab", [("x", "a", "a", None, None), ("y", "b", "b", None, None)]),
     (r"\[not\](this) [a\]b](x)", "[not](this) a]b", [("x", "a]b", "a]b", None, None)]),
     ("see [1] and [2] below", "see [1] and [2] below", []),
+    ("in [Rome](city", "in [Rome](city", []),
+    ("in [Bonn]()", "in [Bonn]()", []),
+    ('[Rome]{"entity": "big city", "confidence": 1}', "Rome", [("big city", "Rome", "Rome", None, None)]),
     ("[] (x) ]{", "[] (x) ]{", []),
     ("[a [b](x)", "[a b", [("x", "b", "b", None, None)]),
     ("[北京](city:Beijing)的天气", "北京的天气", [("city", "北京", "Beijing", None, None)]),
@@ -43,7 +46,6 @@ def test_a_value_written_inline_is_a_synonym() -> None:
 @pytest.mark.parametrize(
     ("source", "hint"),
     [
-        ("[a](two words)", "one word"),
         ("[a](x:)", "no value"),
         ("[a]{entity: x}", "not JSON"),
         ('[a]{"entity": "x"', "not JSON"),
