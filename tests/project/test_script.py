@@ -224,6 +224,19 @@ WARNED: list[tuple[dict[str, str], str]] = [
         {"data__n": "nlu:\n- intent: greet\n  examples: |\n    - in [Rome](city\n"},
         "data/n.yml:4: `](` is plain text here",
     ),
+    ({"data__n": "nlu:\n- intent: greet\n  examples: |\n    - hi\n    -\n"}, "has no text and is skipped"),
+    ({"data__n": "nlu:\n- intent: greet\n"}, "data/n.yml:2: intent 'greet' is left out: `examples` is missing"),
+    (
+        {"domain__r": "slots: {x: {type: float, initial_value: many, mappings: [{type: custom}]}}"},
+        "`initial_value` 'many' is not a value for type float; the slot begins with None",
+    ),
+    (
+        {"domain__r": "slots: {x: {type: categorical, values: [a], initial_value: b, mappings: [{type: custom}]}}"},
+        "`initial_value` 'b' is not one of a; the slot begins with 'b'",
+    ),
+    ({"domain__r": "responses:\n  ask: [{text: a}]\n"}, "domain/r.yml:2: response 'ask': its name does not begin with"),
+    ({"domain__r": "responses:\n  utter_b: [{text: ''}]\n"}, "response 'utter_b': a variation says nothing"),
+    ({"domain__r": "intents: [say hi]\n"}, "intent 'say hi': no payload such as `/name` can name what has spaces"),
     ({"config": "language: en\npipeline: [{name: a.B}]\npolicies: [C]"}, "no counterpart for C, a.B; left out"),
 ]
 
