@@ -172,8 +172,7 @@ def load_models(
         raise NotFound(f"no trained models in {project.settings.state_folder(root)}; run: bot train {root}")
     index = turned(load_index(project, encoder), bundle.path, encoder)
     understand, rank = _skills(bundle, project, encoder)
-    kept = _kept(project)
-    search = None if index is None else Runner(Searcher(index), _runner_limits(project), memory=Memory(_sameness, kept))
+    search = None if index is None else _search(index, project)
     others = Others(project, source)
     use = Models(
         bundle=bundle.id,
@@ -215,6 +214,11 @@ def _skills(
     return Runner(understander, limits, memory=memory), None if ranking is None else Runner(ranking, limits)
 
 
+def _search(index: KnowledgeIndex, project: Project) -> Runner[Query, Hits]:
+    """The index in a thread of its own."""
+    return Runner(Searcher(index), _runner_limits(project), memory=Memory(_sameness, _kept(project)))
+
+
 def load_candidate(bot: Bot, bundle: str) -> Candidate:
     """A bundle's models beside those in use, on the same encoder.
 
@@ -222,14 +226,17 @@ def load_candidate(bot: Bot, bundle: str) -> Candidate:
         BotError: it cannot be loaded.
     """
     opened = model_store(bot.settings, bot.root).open(bundle)
-    understand, rank = _skills(opened, bot.loaded.project, bot.encoder)
+    project, index = bot.loaded.project, bot.loaded.index
+    understand, rank = _skills(opened, project, bot.encoder)
+    turn = None if index is None else turned(index.projected(None), opened.path, bot.encoder)
+    search = None if turn is None else _search(turn, project)
 
     def close() -> None:
-        understand.close()
-        if rank is not None:
-            rank.close()
+        for runner in (understand, rank, search):
+            if runner is not None:
+                runner.close()
 
-    return Candidate(bundle, understand.run, rank.run if rank else None, close)
+    return Candidate(bundle, understand.run, rank.run if rank else None, close, search.run if search else None)
 
 
 def patient(project: Project) -> Project:

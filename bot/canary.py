@@ -21,7 +21,7 @@ import structlog
 from bot.bundles import BundleStore
 from bot.core import events as ev
 from bot.core.errors import BotError, IntegrityError
-from bot.core.protocols import Ranked, Situation, Understanding, Utterance
+from bot.core.protocols import Hits, Query, Ranked, Situation, Understanding, Utterance
 from bot.harm import SIGNS, WEIGHTS, Tally
 from bot.manager import Manager
 from bot.rollout import (
@@ -61,6 +61,7 @@ class Candidate:
     understand: Callable[[Utterance], Awaitable[Understanding]]
     rank: Callable[[Situation], Awaitable[Ranked]] | None
     close: Callable[[], None]
+    retrieve: Callable[[Query], Awaitable[Hits]] | None = None
 
 
 class Log(Protocol):
@@ -342,7 +343,10 @@ def _figures(rollout: Rollout, now: float) -> Figures:
 
 
 def _with(models: Models, candidate: Candidate) -> Models:
-    return replace(models, bundle=candidate.bundle, understand=candidate.understand, rank=candidate.rank)
+    search = candidate.retrieve or models.retrieve
+    return replace(
+        models, bundle=candidate.bundle, understand=candidate.understand, rank=candidate.rank, retrieve=search
+    )
 
 
 def _begun(rollout: Rollout, first: Stage) -> Rollout:
