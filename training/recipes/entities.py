@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from bot.core.errors import InputError
 from skills.encoder import Encoder
@@ -22,6 +23,7 @@ from skills.entities_branch import LateBranch
 from skills.entities_head import EntityHead, HeadWeights, first_tokens
 from training.examples import OUTSIDE, SlotExample
 from training.progress import Progress, silent
+from training.recipes.entities_frozen import FrozenHead, padded
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +35,7 @@ _ENCODE_SHARE = 0.1
 _WARM_UP = 0.1
 _BUCKET = 32
 _ENCODE_ROWS = 512
+_FROZEN_RATE, _LATE_RATE = 3e-3, 1e-3
 _SAMPLES = 64
 """Rows whose states set the ranges of the branch's 8-bit arithmetic."""
 
@@ -61,7 +64,10 @@ class EntityOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row ready for training. `states`: float16 (layers, tokens, width). `first` and `labels`: (words,)."""
+    """A row ready for training. `states`: float16 (layers, tokens, width). `first` and `labels`: (words,).
+
+    For a frozen trunk the states are those of the words' first tokens: nothing else reaches the scores.
+    """
 
     states: npt.NDArray[np.float16]
     first: npt.NDArray[np.intp]
@@ -86,11 +92,14 @@ def fit_entities(
     if options.branch_depth > encoder.layers:
         raise InputError(f"entities: expected a depth of at most {encoder.layers}, found {options.depth}")
     layers = trunk_layers(encoder.layers, options)
-    prepared = _prepared(rows, encoder, kinds, layers, progress)
-    network = _trained(prepared, encoder, kinds, options, progress)
-    branch = _late_branch(network, encoder, prepared)
+    prepared = _prepared(rows, encoder, kinds, options, progress)
+    if options.branch_depth:
+        network = _trained(prepared, encoder, kinds, options, progress)
+        weights, branch = _weights(network), _late_branch(network, encoder, prepared)
+    else:
+        weights, branch = _frozen(prepared, kinds, options, progress), None
     facts = {"options": asdict(options), "rows": len(rows)}
-    return EntityHead(kinds, layers, _weights(network), branch, encoder.identity, facts)
+    return EntityHead(kinds, layers, weights, branch, encoder.identity, facts)
 
 
 def slot_kinds(rows: Sequence[SlotExample]) -> tuple[str, ...]:
@@ -137,18 +146,43 @@ def slot_spans(row: SlotExample) -> list[tuple[int, int, str]]:
 
 
 def _prepared(
-    rows: Sequence[SlotExample], encoder: Encoder, kinds: Sequence[str], layers: Sequence[int], progress: Progress
+    rows: Sequence[SlotExample], encoder: Encoder, kinds: Sequence[str], options: EntityOptions, progress: Progress
 ) -> list[_Row]:
+    layers, frozen = trunk_layers(encoder.layers, options), not options.branch_depth
     prepared: list[_Row] = []
     for begin in range(0, len(rows), _ENCODE_ROWS):
         part = rows[begin : begin + _ENCODE_ROWS]
         for row, encoding in zip(part, encoder.run([row.text for row in part], layers), strict=True):
             spans, first = first_tokens(row.text, encoding.offsets)
-            states = np.stack([encoding.states[layer] for layer in layers]).astype(np.float16)
+            kept = first if frozen else slice(None)
+            states = np.stack([encoding.states[layer][kept] for layer in layers]).astype(np.float16)
             if spans:
                 prepared.append(_Row(states, first, word_labels(row, spans, kinds)))
         progress(_ENCODE_SHARE * (begin + len(part)) / len(rows), "encoding")
     return prepared
+
+
+def _frozen(rows: Sequence[_Row], kinds: Sequence[str], options: EntityOptions, progress: Progress) -> HeadWeights:
+    """The weights of a head on a frozen trunk, without torch."""
+    layers, _, width = rows[0].states.shape
+    head, order = FrozenHead(layers, width, kinds, options.seed), random.Random(options.seed)
+    steps, epochs = _length(rows, options)
+    rate, done = options.head_rate or _FROZEN_RATE, 0
+    with threadpool_limits(1):  # operations are small: more threads mostly wait for each other
+        for epoch in range(epochs):
+            for batch in _batches(rows, options.batch, order):
+                head.learn(padded((row.states, row.labels) for row in batch), rate * _rate(done, steps * epochs))
+                done += 1
+            progress(
+                _ENCODE_SHARE + (1 - _ENCODE_SHARE) * (epoch + 1) / epochs, f"training, epoch {epoch + 1} of {epochs}"
+            )
+    return head.weights()
+
+
+def _length(rows: Sequence[_Row], options: EntityOptions) -> tuple[int, int]:
+    """Steps of an epoch, and epochs."""
+    steps = math.ceil(len(rows) / options.batch)
+    return steps, options.epochs or _usual_epochs(options, steps)
 
 
 def _trained(
@@ -156,15 +190,14 @@ def _trained(
 ) -> Network:
     import torch
 
-    steps = math.ceil(len(rows) / options.batch)
-    epochs = options.epochs or _usual_epochs(options, steps)
+    steps, epochs = _length(rows, options)
     with _one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network = _network(encoder, kinds, options, len(rows[0].states))
         optimizer, order, done = _optimizer(network, options), random.Random(options.seed), 0
         for epoch in range(epochs):
             for batch in _batches(rows, options.batch, order):
-                network.loss(batch).backward()  # type: ignore[no-untyped-call]
+                network.loss(_batch(batch)).backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimizer.step(_rate(done, steps * epochs))
                 done += 1
@@ -207,7 +240,7 @@ def _network(encoder: Encoder, kinds: Sequence[str], options: EntityOptions, lay
 def _optimizer(network: Network, options: EntityOptions) -> AdamW:
     from training.recipes.entities_net import AdamW, ParameterGroup
 
-    rate = options.head_rate or (1e-3 if options.method == "late" else 3e-3)
+    rate = options.head_rate or _LATE_RATE
     head = [parameter for name, parameter in network.named_parameters() if not name.startswith("branch.")]
     branch = list(network.branch.parameters())
     return AdamW([ParameterGroup(head, rate), ParameterGroup(branch, options.branch_rate, decay=0.01)])
@@ -219,7 +252,7 @@ def _rate(step: int, steps: int) -> float:
     return min((step + 1) / warm, (steps - step) / max(1, steps - warm))
 
 
-def _batches(rows: Sequence[_Row], size: int, order: random.Random) -> Iterator[Batch]:
+def _batches(rows: Sequence[_Row], size: int, order: random.Random) -> Iterator[list[_Row]]:
     """All rows once, in batches of similar length and random order."""
     numbers = list(range(len(rows)))
     order.shuffle(numbers)
@@ -228,7 +261,7 @@ def _batches(rows: Sequence[_Row], size: int, order: random.Random) -> Iterator[
         bucket = sorted(numbers[begin : begin + size * _BUCKET], key=lambda number: rows[number].states.shape[1])
         batches += [bucket[start : start + size] for start in range(0, len(bucket), size)]
     order.shuffle(batches)
-    return (_batch([rows[number] for number in batch]) for batch in batches)
+    return ([rows[number] for number in batch] for batch in batches)
 
 
 def _batch(rows: Sequence[_Row]) -> Batch:
@@ -261,9 +294,7 @@ def _weights(network: Network) -> HeadWeights:
     )
 
 
-def _late_branch(network: Network, encoder: Encoder, rows: Sequence[_Row]) -> LateBranch | None:
-    if not len(network.branch):
-        return None
+def _late_branch(network: Network, encoder: Encoder, rows: Sequence[_Row]) -> LateBranch:
     first = encoder.layers - len(network.branch)
     tensors = {name: _rounded(value) for name, value in network.branch_tensors(first).items()}
     samples = [row.states[-1].astype(np.float32) for row in rows[:: max(1, len(rows) // _SAMPLES)][:_SAMPLES]]

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from scipy import sparse
 
 from skills.ranking import HEADS, WINDOW, Floats, Indices, RankingWeights, Windows
+from training.recipes.adam import Adam
 
 _HIDDEN = np.float32(-1e9)
-_MEAN_DECAY, _SQUARE_DECAY, _TINY = 0.9, 0.999, 1e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Parameters:
         }
         self.flat = np.concatenate([_start(name, shape, random) for name, shape in self.shapes.items()])
         self.weights = RankingWeights(**dict(self._views(self.flat)))
-        self._mean, self._square, self._steps = np.zeros_like(self.flat), np.zeros_like(self.flat), 0
+        self._adam = Adam(self.flat)
 
     def _views(self, flat: Floats) -> Iterator[tuple[str, Floats]]:
         begin = 0
@@ -79,14 +79,7 @@ class Parameters:
 
     def step(self, gradient: RankingWeights, rate: float, decay: float) -> None:
         """Move against the gradient, whose length counts as 1 at most."""
-        flat = np.concatenate([getattr(gradient, name).ravel() for name in self.shapes])
-        flat /= max(1.0, float(np.linalg.norm(flat)))
-        self._steps += 1
-        self._mean += (1 - _MEAN_DECAY) * (flat - self._mean)
-        self._square += (1 - _SQUARE_DECAY) * (flat * flat - self._square)
-        scale = np.sqrt(self._square / np.float32(1 - _SQUARE_DECAY**self._steps)) + np.float32(_TINY)
-        self.flat *= np.float32(1 - rate * decay)
-        self.flat -= np.float32(rate / (1 - _MEAN_DECAY**self._steps)) * self._mean / scale
+        self._adam.step(np.concatenate([getattr(gradient, name).ravel() for name in self.shapes]), rate, decay)
 
 
 def _start(name: str, shape: tuple[int, ...], random: np.random.Generator) -> Floats:
