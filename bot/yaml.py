@@ -7,7 +7,7 @@ and aliases that unfold into more than the file may hold.
 
 The parsing itself is an event stream; nothing is ever constructed from a tag. libyaml's stream is taken for what both
 parsers read alike; all else, faults included, is read by ruamel.yaml's, so that places and words do not depend on
-whether PyYAML was built with libyaml.
+whether PyYAML was built with libyaml. Only tabs beside words are for libyaml alone: the other parser refuses them.
 """
 
 from __future__ import annotations
@@ -144,12 +144,27 @@ def parse_yaml(text: str, name: str) -> Node:
     Raises:
         ProjectError: as for `read_yaml`.
     """
-    if _FAST is not None and not _READ_OTHERWISE.search(text):
-        try:
-            return _Builder(name).build(yaml.parse(text, Loader=_FAST))
-        except (yaml.YAMLError, ValueError):
-            pass  # read again below, which says what is wrong
-    return parse_slowly(text, name)
+    odd = _READ_OTHERWISE.search(text) is not None
+    quick = None if odd else _quickly(text, name)
+    if quick is not None:
+        return quick
+    try:
+        return parse_slowly(text, name)
+    except ProjectError:
+        spaced = (
+            _quickly(text, name) if odd else None
+        )  # tabs after a colon or at the end of a line: YAML, to libyaml alone
+        if spaced is None:
+            raise
+        return spaced
+
+
+def _quickly(text: str, name: str) -> Node | None:
+    """What libyaml reads; None where it cannot, which says less than the other parser about what is wrong."""
+    try:
+        return None if _FAST is None else _Builder(name).build(yaml.parse(text, Loader=_FAST))
+    except (yaml.YAMLError, ValueError):
+        return None
 
 
 def parse_slowly(text: str, name: str) -> Node:

@@ -24,7 +24,7 @@ TEXTS = {
     "tags of the core": "a: !!str 3\nb: !!int '3'\nc: ! x\n",
     "directives": "%YAML 1.2\n---\na: 1\n...\n",
     "Windows line ends": "a: 1\r\nb:\r\n- c\r\n",
-    "a tab in a text": "a: b\tc\nd: e\n",
+    "a tab in a quoted text": "a: 'b\tc'\nd: e\n",
     "a strange line end in a text": "a: 'b\u2028c'\nd: e\n",
     "beyond the first plane": "a: 😀\nb: Ærø\n",
     "a key twice": "a: 1\nb: 2\na: 3\n",
@@ -62,6 +62,14 @@ def outcome(read: Any, text: str) -> Any:
 @pytest.mark.parametrize("name", TEXTS)
 def test_both_parsers_read_the_same(name: str) -> None:
     assert outcome(parse_yaml, TEXTS[name]) == outcome(parse_slowly, TEXTS[name])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("a:\t\n- b\t\n", {"a": ["b"]}), ("a:\tb\t# c\n", {"a": "b"}), ("a: b\tc\n", {"a": "b\tc"})],
+)
+def test_tabs_beside_words_are_spaces(text: str, value: object) -> None:
+    assert parse_yaml(text, "a.yml").plain() == value
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}-{path.name}")
