@@ -13,6 +13,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -194,12 +195,13 @@ class _Run:
         self._take_over(stage, made)
         self._search(stage, made)
         candidate, labels = self.workshop.load(stage), self._labels(made)
-        new = measure(candidate, labels, self._held_out, part(self.progress, 0.7, 0.82))
-        new = replace(new, scored=self._scored(stage, made))
-        shipped = self._finished(stage, made)
-        self.progress(0.94, "checking in a fresh process")
-        texts = self._probes()
-        integrity = self.workshop.reproduce(stage, texts, predictions(shipped, texts))
+        shipped, texts = self._finished(stage, made), self._probes()
+        with ThreadPoolExecutor(1) as aside:  # the fresh process works beside the measuring
+            checking = aside.submit(self.workshop.reproduce, stage, texts, predictions(shipped, texts))
+            new = measure(candidate, labels, self._held_out, part(self.progress, 0.7, 0.82))
+            new = replace(new, scored=self._scored(stage, made))
+            self.progress(0.9, "checking in a fresh process")
+            integrity = checking.result()
         skills = tuple(dict.fromkeys((*made, *new.scored)))
         evidence = self._evidence(Evidence(integrity, new, skills=skills), stage, shipped)
         self.verdict = judge(evidence, self.request.policy)
