@@ -33,6 +33,24 @@ _MEANINGS = {
     "ranking": "how many are chosen as people said they should be",
     "retrieval": "how near the right page is to the top; 100 % is always first, 50 % is second",
 }
+_FOUND = {
+    "worse": "surely worse than now",
+    "inconclusive": "it cannot be told whether this is worse than now",
+    "below floor": "hardly better than guessing",
+}
+_AGAINST = {
+    "flips": "Too many messages that are understood now would not be any more",
+    "critical": "A message of those that must never get worse would be understood worse",
+    "slices": "Some customers would be worse off",
+    "calibration": "It would know less well when it may be wrong",
+    "scope": "It would answer more of what is none of its business, or less of what is",
+    "noise": "Mistyped, shouted or misheard messages would be understood less well",
+    "labels": "What it would learn contradicts what is known for sure",
+    "size": "It is too large",
+    "latency": "It is too slow",
+    "tests": "Test conversations that go well now would not any more",
+    "improvement": "Nothing would be better",
+}
 _UNDERSTOOD = "how many are understood"
 CUSTOMERS = "Those of them that customers sent"
 """The name of the figure on messages of the log."""
@@ -234,8 +252,9 @@ def against_of(found: Verdict) -> tuple[str, ...]:
     """What stopped a candidate, as the gate says it."""
     reasons = [] if found.integrity.passed else ["a fresh process does not reproduce its predictions"]
     reasons += [
-        f"{item.skill}: {item.finding}"
+        f"{_TITLES.get(item.skill, item.skill)}: {_FOUND[item.finding]} ({item.skill} {item.finding})"
         for item in found.comparisons
-        if item.finding in ("worse", "inconclusive", "below floor")
+        if item.finding in _FOUND
     ]
-    return (*reasons, *(check.sentence for check in found.checks if check.state == "failed"))
+    failed = [check for check in found.checks if check.state == "failed"]
+    return (*reasons, *(f"{_AGAINST.get(check.name, check.name)} ({check.sentence})" for check in failed))

@@ -25,9 +25,9 @@ _TITLES = {
     "failed": "Learning broke off",
 }
 _RULES = {
-    "reviewer": "a reviewer said what was right",
-    "imported": "a correction that came with the old log",
-    "agent": "the colleague who took over said what was meant",
+    "corrected_by_reviewer": "somebody said afterwards what was right",
+    "corrected_by_agent": "the colleague who took over said what was meant",
+    "closed_resolved": "it was done at once, and the customer left content",
     "answer_accepted": "the customer was content with the answer",
     "chose_other_guess": "the customer chose another of our guesses",
     "chose_first_guess": "the customer confirmed our first guess",
