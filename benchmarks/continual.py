@@ -66,7 +66,7 @@ class Method:
     net: tuple[tuple[str, str | float | bool], ...] = ()
 
 
-PRODUCT, LATE, LINEAR = "the product's head", "head and late layer, trained on", "head alone, trained on"
+PRODUCT, LATE = "The product: fitted anew each round", "Head and late layer: trained on from round to round"
 _LATE = ("late", True)
 METHODS = (
     Method("joint", PRODUCT, None),
@@ -74,13 +74,9 @@ METHODS = (
     Method("naive", PRODUCT),
     Method("joint", LATE, None, (("name", "joint"), _LATE)),
     Method("replay, 50 an intent", LATE, 50, (("name", "replay"), _LATE)),
-    Method("LwF", LATE, 0, (("name", "LwF"), _LATE, ("strength", 1.0), ("local", True))),
-    Method("EWC", LATE, 0, (("name", "EWC"), _LATE, ("strength", 1000.0), ("local", True))),
+    Method("LwF", LATE, 0, (("name", "LwF"), _LATE, ("strength", 20.0), ("local", True))),
+    Method("EWC", LATE, 0, (("name", "EWC"), _LATE, ("strength", 300.0))),
     Method("naive", LATE, 0, (("name", "naive"), _LATE)),
-    Method("joint", LINEAR, None, (("name", "joint"), ("late", False))),
-    Method("LwF", LINEAR, 0, (("name", "LwF"), ("late", False), ("strength", 1.0), ("local", True))),
-    Method("EWC", LINEAR, 0, (("name", "EWC"), ("late", False), ("strength", 1000.0), ("local", True))),
-    Method("naive", LINEAR, 0, (("name", "naive"), ("late", False))),
 )
 
 

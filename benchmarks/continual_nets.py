@@ -2,7 +2,7 @@
 
 Trained are a softmax over the encoder's vector, as in the product's head but without its words, and, with `late`, a
 layer between the two: h = v + W2 relu(W1 v), 64 units wide, W2 zero at first. The encoder's weights never move. A new
-intent's column begins at zero. Every method has the same steps a round: Adam, batches of 256 drawn by weight.
+intent's column begins at zero. All go eight times over the rows that they may see: Adam, batches of 64 drawn by weight.
 
 * naive: cross-entropy on the round's rows, over all intents so far.
 * EWC (Kirkpatrick et al. 2017): a penalty for each earlier round, its exact diagonal Fisher information (late layer:
@@ -11,8 +11,9 @@ intent's column begins at zero. Every method has the same steps a round: Adam, b
 * replay: the round's rows and those that the product keeps of earlier ones.
 * joint: the rows of all rounds so far.
 
-`local` compares only the intents of the rows' own round in the loss (the labels trick, Zeno et al. 2018), without which
-EWC and LwF forget nearly all in this setting.
+`local` compares only the intents of the rows' own round in the loss (the labels trick, Zeno et al. 2018). Strengths and
+being local were chosen for the best accuracy at the end on a class order of their own (seed 100): EWC among 10 (both
+ways), 300, 1,000 and 10,000, LwF among 1 and 5 (both ways) and 20 (local).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from torch.nn import functional as F
 from training.examples import IntentExample
 
 Vectors = Callable[[Sequence[str]], npt.NDArray[np.float32]]
-_UNITS = 64
+_UNITS, _BATCH = 64, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Recipe:
     late: bool = True
     strength: float = 0.0
     local: bool = False
-    steps: int = 150
+    epochs: int = 8
     rate: float = 3e-3
     decay: float = 1e-5
 
@@ -109,9 +110,10 @@ def learn(net: Net, rows: Sequence[IntentExample], new: Sequence[str], vectors: 
     for part in net.parts.values():
         part.requires_grad_(True)
     optimizer = torch.optim.Adam(list(net.parts.values()), lr=net.recipe.rate)
-    for step in range(net.recipe.steps):
-        optimizer.param_groups[0]["lr"] = net.recipe.rate * (1 - step / net.recipe.steps)
-        batch = _take(data, torch.multinomial(data.weights, min(256, len(data.owners)), replacement=True))
+    steps = net.recipe.epochs * len(rows) // _BATCH
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = net.recipe.rate * (1 - step / steps)
+        batch = _take(data, torch.multinomial(data.weights, _BATCH, replacement=True))
         optimizer.zero_grad()
         _loss(net, old, batch, groups).backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -17,16 +17,14 @@ from bot.manifest import Draft
 from tests.commands import bot
 from tests.fakes import tell
 from tests.test_cli import Server
+from tests.trained import small_bot
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("bots") / "my-bot"
-    assert bot("init", found, "--template", "empty").code == 0
-    assert bot("train", found).code == 0
-    return found
+    return Path(shutil.copytree(small_bot(tmp_path_factory), tmp_path_factory.mktemp("bots") / "my-bot"))
 
 
 def spoilt(root: Path) -> str:
@@ -100,3 +98,33 @@ def test_a_spoilt_bundle_changes_past_turns_and_the_weeks_are_reported(root: Pat
     watched = bot("monitor", root, "--json")
     assert watched.code == 0 and watched.json["weeks"][0]["messages"] >= 3
     assert "| week of |" in Path(watched.json["report"]).read_text()
+
+
+def test_two_servers_of_one_project_take_a_spoilt_candidate_back_together(root: Path) -> None:
+    candidate, servers = spoilt(root), [Server(root), Server(root)]
+    try:
+        for server in servers:
+            server.wait(lambda server=server: server.get("/readyz")["ready"], 120)
+        begun = bot("models", "promote", candidate, "--canary", "--shares", "20,50", "--minutes", "0", "-p", root)
+        assert begun.code == 0, begun.err
+        for server in servers:
+            server.wait(lambda server=server: state(server) and state(server)["stages"][0]["position"] >= 0, 60)
+        position = state(servers[0])["stages"][0]["position"]
+        for number in range(300):
+            say(servers[number % 2], f"pair{number}")
+            if number % 5 == 4 and state(servers[0])["state"] != "running":
+                break
+        for server in servers:
+            server.wait(lambda server=server: state(server)["state"] == "rolled_back", 60)
+            assert state(server)["stages"][0]["position"] == position
+            assert all("assistant" in say(server, f"pair{number}") for number in range(10))
+        talks = sum(sum(stage["talks"]) for stage in state(servers[1])["stages"])
+        assert talks >= number - 5  # those of both: each counts the whole log
+    finally:
+        for server in servers:
+            server.process.terminate()
+        logs = [server.process.communicate(timeout=60)[1] for server in servers]
+    assert any("the canary was rolled back" in log for log in logs)
+    assert not any("Traceback" in log for log in logs)
+    history = BundleStore(root / ".bot" / "models").history()
+    assert [line.id for line in history if line.action == "withdraw"].count(candidate) == 1  # one of them wrote it down
