@@ -312,7 +312,7 @@ def main(arguments: Sequence[str]) -> None:
     if set(FOREIGN) < set(benches):
         table(found, "all sets", single=False)
     print(
-        "\n| set | fitted | answered | of these right | foreign questions answered | precision, half foreign | "
+        "\n| set | fitted | trust | answered | of these right | foreign questions answered | precision, half foreign | "
         "answered without its document |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
     )
     for name, bench in benches.items():
