@@ -127,6 +127,7 @@ def test_tuning_deeper_than_the_encoder_is_refused(encoder: Encoder) -> None:
         tune(rows_of(encoder, 5), encoder, TuneOptions(depth=7), lambda share, what: None)
 
 
+@pytest.mark.slow
 def test_curves_are_written_for_tensorboard(tmp_path: Path) -> None:
     with curve(str(tmp_path)) as note:
         note("intent/loss", 0.5, 1)

@@ -83,10 +83,10 @@ def tune(rows: TuneRows, encoder: Encoder, options: TuneOptions, progress: Progr
     Raises:
         InputError: more layers than the encoder has, or TensorBoard files are wanted and tensorboardX is missing.
     """
-    import torch
-
     if not 0 < options.depth <= encoder.layers:
         raise InputError(f"tuning: expected 1 to {encoder.layers} layers, found {options.depth}")
+    import torch
+
     with curve(options.tensorboard) as note, one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network = build(rows.centres, encoder, options)
