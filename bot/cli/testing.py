@@ -153,7 +153,9 @@ def _failures(played: Played) -> list[str]:
 
 
 def _wrong(tested: Compared) -> list[str]:
-    return [_wrong_line(check) for check in tested.checks if not check.right]
+    return [
+        _wrong_line(check) + (f" ({check.hint})" if check.hint else "") for check in tested.checks if not check.right
+    ]
 
 
 def _wrong_line(check: Check) -> str:

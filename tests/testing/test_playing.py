@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from bot.testing.playing import MOST_ACTIONS, Check, Compared, play_stories
+from bot.testing.playing import MOST_ACTIONS, UNKNOWN, Check, Compared, play_stories
 from bot.testing.reading import read_stories
 from tests.testing.small import PROGRAM, SUBJECT, played, write
 
@@ -52,6 +52,18 @@ async def test_entities_are_compared_as_the_domain_knows_them(tmp_path: Path) ->
     assert [(check.expected, check.got) for check in found] == [
         ("to [Rome](city)", "to [Rome](city)"), ("to Rome", "to [Rome](city)"),
     ]  # fmt: skip
+
+
+async def test_what_may_be_wrong_with_the_test_itself_is_told(tmp_path: Path) -> None:
+    steps = "- user: to Rome\n  intent: fly\n- action: utter_gone\n- bot: So long!\n- user: bye\n  intent: goodbye"
+    tested = await played(tmp_path, steps)
+    hints = [(check.kind, check.hint) for check in tested.checks if not check.right]
+    assert hints[:3] == [
+        ("intent", UNKNOWN),
+        ("entities", "the test leaves some out, which fails in Rasa too"),
+        ("action", UNKNOWN),
+    ]
+    assert hints[3] == ("action", "") and {hint for _, hint in hints[4:]} == {""}
 
 
 async def test_what_has_no_words_is_not_understood_anew(tmp_path: Path) -> None:
