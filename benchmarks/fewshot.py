@@ -145,7 +145,7 @@ def scored(head: IntentHead, encoder: Encoder, rows: Sequence[IntentExample]) ->
 def table(runs: Sequence[Run], results: dict[Run, dict[str, object]]) -> str:
     """A line for each set, number of examples and method."""
     lines = [
-        "| set | examples | method | accuracy | draws | aim | to published | calibration error | CPU s |",
+        "| set | examples | method | accuracy | lowest to highest of draws | aim | to published | calibration error | CPU s |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     groups = defaultdict(list)
@@ -160,7 +160,7 @@ def table(runs: Sequence[Run], results: dict[Run, dict[str, object]]) -> str:
         seconds = np.mean([item["cpu_s"] for item in found])
         lines.append(
             f"| {name} | {shots} | {method} | {right.mean():.3f} [{low:.3f}, {high:.3f}] | "
-            f"{right.mean(axis=1).min():.3f} to {right.mean(axis=1).max():.3f} | {told} | "
+            f"{right.mean(axis=1).min():.3f} to {right.mean(axis=1).max():.3f} of {len(right)} | {told} | "
             f"{100 * (right.mean() - PUBLISHED[name, shots]):+.1f} | {ece:.3f} | {seconds:.0f} |"
         )
     return "\n".join(lines)
