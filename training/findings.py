@@ -21,6 +21,7 @@ from training.signals.register import RULES
 from training.train import TrainResult
 
 _SHOWN = 12
+_OF_SEARCH = ("pages are searched as before", "retrieval: ")
 _QUOTES = 3
 _TITLES = {
     "intent": "All messages kept aside",
@@ -142,6 +143,7 @@ def judged(result: TrainResult, plays: Sequence[Tests | None], folder: Path) -> 
         "tests": _tested(plays),
         "better": _changes(verdict.gains),
         "worse": _changes(verdict.flips),
+        "search": next((note for note in result.notes if note.startswith(_OF_SEARCH)), ""),
         "gate_page": "" if result.page is None else os.path.relpath(result.page, folder),
     }
 

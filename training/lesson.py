@@ -159,7 +159,7 @@ class Lesson(Value):
     """A round of learning. `inputs` is the digest of all that could change its result.
 
     `asks` are the turns that a person should look at next, `review` the command that asks them, `place` the project's
-    folder as commands name it.
+    folder as commands name it. `search` tells what became of a learned turn of questions.
     """
 
     version: int = 1
@@ -192,6 +192,7 @@ class Lesson(Value):
     asks: tuple[Ask, ...] = ()
     review: str = ""
     place: str = ""
+    search: str = ""
 
     @property
     def seconds(self) -> float:

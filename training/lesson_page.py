@@ -211,6 +211,8 @@ def _lines(lesson: Lesson) -> Iterator[str]:
     yield "## Steps"
     yield ""
     yield from (f"- {stage.name}: {stage.said} ({stage.seconds:.1f} s)" for stage in lesson.stages)
+    if lesson.search:
+        yield f"- search: {lesson.search}"
     if lesson.snapshot:
         yield f"- snapshot {lesson.snapshot}, bundle {lesson.bundle or 'none'}"
 
