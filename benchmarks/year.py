@@ -9,7 +9,8 @@ with five examples an intent for a part of the intents; customers bring new wish
 writes five examples at its end. Each month customers talk to the bundle in use through the gateway, a person answers
 what is asked of them, and `bot learn` labels, trains, judges and promotes (`benchmarks.year_bot`). The same year with
 half as many corrections again, drawn at random, is run beside it, in a process of its own.
-Data: UNDERSTUDY_DATA/intents/SET.{train,dev}.jsonl. Prints Markdown; `--write` writes year.json and year.svg.
+Data: UNDERSTUDY_DATA/intents/SET.{train,dev}.jsonl. Prints Markdown; `--write FOLDER` writes year.json and year.svg,
+and puts the tables into year.md, between its two marks.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ SHOP = Path(__file__).parents[1] / "examples/shop"
 CORRECTIONS = {"banking77": 500, "clinc150": 750, "shop": 36}
 """About 5 % of the train rows."""
 MORE = 1.5
+MARKS = ("<!-- figures -->", "<!-- end of figures -->")
 
 
 def read(name: str) -> tuple[Sequence[IntentExample], Sequence[IntentExample]]:
@@ -95,27 +97,34 @@ def main(arguments: Sequence[str]) -> int:
             tasks = {title: pool.submit(run, setting, vectors) for title, setting in wanted.items()}
             full = accuracy(fit_intent(rows.train, loaded), rows.dev, loaded)[0]
             years = {title: task.result() for title, task in tasks.items()}
-    _tell(years, full)
-    print(f"\n{time.perf_counter() - began:.0f} s, {cpu():.0f} CPU s")
+    told = f"{_told(years, full)}\n{time.perf_counter() - began:.0f} s, {cpu():.0f} CPU s\n"
+    print(told)
     if given.write is not None:
         shown = {title: [asdict(month) for month in year] for title, year in years.items()}
         (given.write / "year.json").write_text(json.dumps({"full": full, "years": shown}, indent=1) + "\n", "utf-8")
         (given.write / "year.svg").write_text(plot(years, full, next(iter(years))), encoding="utf-8")
+        _insert(given.write / "year.md", told)
     return 0
 
 
-def _tell(years: dict[str, list[Month]], full: float) -> None:
-    print(f"Trained on every true label: {full:.4f}\n")
+def _told(years: dict[str, list[Month]], full: float) -> str:
+    lines = [f"Trained on every true label: {full:.4f}", ""]
     for title, year in years.items():
-        last = year[-1]
-        print(
-            f"Corrections by {title}: {last.accuracy:.4f} at the end, {100 * (full - last.accuracy):.1f} points below\n"
-        )
-        print(table(year) + "\n")
+        last = year[-1].accuracy
+        lines += [f"Corrections by {title}: {last:.4f} at the end, {100 * (full - last):.1f} points below.", ""]
+        lines += [table(year), ""]
         for number, month in enumerate(year, 1):
-            if month.why or month.canary:
-                print(f"* month {number}: {'; '.join(part for part in (month.why, month.canary) if part)}")
-        print()
+            why = [part for part in (month.why, month.canary) if part]
+            lines += [f"* Month {number}: {'; '.join(why)}"] if why else []
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _insert(page: Path, told: str) -> None:
+    """Put figures between the marks of a page, if it is there."""
+    if page.exists():
+        before, _, rest = page.read_text("utf-8").partition(MARKS[0])
+        page.write_text(f"{before}{MARKS[0]}\n{told}{MARKS[1]}{rest.partition(MARKS[1])[2]}", encoding="utf-8")
 
 
 if __name__ == "__main__":
