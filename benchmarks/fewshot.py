@@ -145,7 +145,7 @@ def scored(head: IntentHead, encoder: Encoder, rows: Sequence[IntentExample]) ->
 def table(runs: Sequence[Run], results: dict[Run, dict[str, object]]) -> str:
     """A line for each set, number of examples and method."""
     lines = [
-        "| set | examples | method | accuracy | lowest to highest of draws | aim | to published | calibration error | CPU s |",
+        "| set | examples | method | accuracy | draws | aim | to published | calibration error | CPU s |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     groups = defaultdict(list)
