@@ -102,6 +102,11 @@ def test_rules_work_without_a_head_and_without_encodings_states() -> None:
     assert extract(extractor, "48213 and 7") == [("order_id", "48213", None, "regex"), ("number", 7, None, "number")]
 
 
+def test_built_in_types_may_be_left_to_the_words() -> None:
+    rules = EntityRules.of_types(("date", "phone"), lookups={}, patterns={}, synonyms={}, built_in=("phone", "money"))
+    assert rules.built_in == ("phone",)
+
+
 def test_a_project_gets_the_rules_of_its_declared_types_only() -> None:
     rules = EntityRules.of_types(
         ["city", "date"], lookups={"city": ("Rome",), "tea": ("oolong",)}, patterns={"x": ("y",)}, synonyms={"a": "b"}
