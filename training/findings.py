@@ -24,7 +24,7 @@ _SHOWN = 12
 _OF_SEARCH = ("pages are searched as before", "retrieval: ")
 _QUOTES = 3
 _TITLES = {
-    "intent": "All messages kept aside",
+    "intent": "All messages kept aside, customers' and your own examples",
     "entities": "Details in messages (numbers, names, dates)",
     "ranking": "Next steps in conversations kept aside",
     "retrieval": "Questions to the knowledge base",
