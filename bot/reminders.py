@@ -67,6 +67,8 @@ class Agenda(BaseModel):
     def take(self, fact: ev.Recorded) -> bool:
         """Enter a fact; whether that changed what is due. Reading the same facts again, in order, changes nothing."""
         event, own = fact.event, self.due.get(fact.conversation, {})
+        if not own and event.kind != "reminder_set":
+            return False
         match event:
             case ev.ReminderSet():
                 due = Due(conversation=fact.conversation, position=fact.position, reminder=event)
