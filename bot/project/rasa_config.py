@@ -43,7 +43,7 @@ COMPONENTS: dict[str, str] = {
     "LogisticRegressionClassifier": _INTENT,
     "SklearnIntentClassifier": _INTENT,
     "KeywordIntentClassifier": _INTENT,
-    "FallbackClassifier": "the out-of-scope score",
+    "FallbackClassifier": "the out-of-scope score, with its thresholds",
     "MitieEntityExtractor": _ENTITIES,
     "SpacyEntityExtractor": _ENTITIES,
     "CRFEntityExtractor": _ENTITIES,
