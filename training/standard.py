@@ -7,9 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import JsonValue, TypeAdapter
-
-from skills.encoder import Encoder, EncoderSettings, EncoderSource
+from skills.encoder import Encoder
 from skills.entities import BUILT_IN, EntityExtractor, EntityRules, Locality
 from skills.entities_known import KnownTexts
 from skills.intent import NO_EXAMPLES, Examples, IntentHead
@@ -25,13 +23,12 @@ from training.ranking_rows import Choice, RankingData
 from training.recipes.entities import EntityOptions, fit_entities, slot_kinds, slot_spans
 from training.recipes.intent import IntentOptions, chosen_method, fit_intent, tune_options
 from training.recipes.ranking import RankingOptions, fit_ranking
+from training.reopen import described
 from training.reproduce import Loader, Prediction, reproduce
 from training.workshop import FitOptions, Made, Rows
 
 if TYPE_CHECKING:
     from bot.project import Project
-
-_SOURCE, _SETTINGS = TypeAdapter(EncoderSource), TypeAdapter(EncoderSettings)
 
 
 class StandardWorkshop:
@@ -89,11 +86,7 @@ class StandardWorkshop:
 
     def reproduce(self, folder: Path, texts: Sequence[str], expected: Sequence[Prediction]) -> Integrity:
         """See `Workshop`."""
-        knowledge: JsonValue = {
-            "source": _SOURCE.dump_python(self.encoder.files.source, mode="json"),
-            "settings": _SETTINGS.dump_python(self.encoder.settings, mode="json"),
-        }
-        return reproduce(folder, Loader("training.standard:open_bundle", knowledge), texts, expected)
+        return reproduce(folder, Loader("training.reopen:open_bundle", described(self.encoder)), texts, expected)
 
     def _intent(self, folder: Path, rows: Sequence[IntentExample], options: FitOptions, progress: Progress) -> Made:
         method = chosen_method(rows, options.intent)
@@ -120,14 +113,6 @@ class StandardWorkshop:
         head = fit_entities(rows, self.encoder, chosen, progress) if kinds else None
         EntityExtractor(head, _rules(project)).save(folder)
         return Made(options.entities, kinds, asdict(chosen)) if head else Made("rules", ())
-
-
-def open_bundle(folder: Path, knowledge: JsonValue) -> Understander:
-    """Open a bundle in a process of its own, on the encoder that `knowledge` describes."""
-    assert isinstance(knowledge, dict)
-    source = _SOURCE.validate_python(knowledge["source"])
-    settings = _SETTINGS.validate_python(knowledge["settings"])
-    return Understander.load(folder, Encoder.load(source, settings))
 
 
 def _rules(project: Project | None) -> EntityRules:
