@@ -68,8 +68,8 @@ def test_programs_get_all_of_it(bot: Bot, root: Path) -> None:
     assert code == 0
     told = json.loads(out)
     rules = {line["rule"]: line for line in told["rules"]}
-    accepted = rules["answer_accepted"]
-    assert (accepted["fired"], accepted["audited"], accepted["labels"], accepted["on"]) == (2, 1, 4, True)  # two intents, two answers
+    accepted = rules["answer_accepted"]  # each of the two turns tells an intent and an answer
+    assert (accepted["fired"], accepted["audited"], accepted["labels"], accepted["on"]) == (2, 1, 4, True)
     assert (rules["thumb_down"]["on"], rules["thumb_down"]["fired"]) == (False, 1)
     assert all(label["provenance"] and label["provenance"][0]["events"] for label in told["labels"])
     saved = json.loads((root / ".bot" / "learn" / "rules.json").read_text())
