@@ -13,7 +13,7 @@ _HEAD = (
     "| s a round (the last) | rows (the last) |"
 )
 _SHOWN = ("accuracy", "forgetting", "excess_forgetting", "backward")
-_COLOURS = ("#1b6e53", "#2f6fb5", "#7aa6d8", "#8a8a8a", "#b3541e", "#8b5fbf")
+_COLOURS = {"joint": "#222222", "replay": "#1b6e53", "LwF": "#2f6fb5", "EWC": "#b3541e", "naive": "#8a8a8a"}
 _WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 380, 300, 46, 40, 10, 36
 
 
@@ -45,7 +45,7 @@ def plot(lines: Sequence[Line]) -> str:
     """Accuracy over all intents so far, after each round: a panel for each group, as SVG."""
     groups = list(dict.fromkeys(line["group"] for line in lines))
     panels = [_panel(group, [line for line in lines if line["group"] == group], at) for at, group in enumerate(groups)]
-    width, height = (_WIDTH + _LEFT + _RIGHT) * len(groups), _HEIGHT + _TOP + _BOTTOM + 20 * 4
+    width, height = (_WIDTH + _LEFT + _RIGHT) * len(groups), _HEIGHT + _TOP + _BOTTOM + 20 * 3
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'font-family="sans-serif" font-size="12" fill="#222"><rect width="100%" height="100%" fill="#fff"/>'
@@ -70,13 +70,15 @@ def _panel(group: str, lines: Sequence[Line], place: int) -> str:
     for number in range(rounds):
         label = f'<text x="{x(number):.1f}" y="{bottom + 18}" text-anchor="middle">{15 * (number + 1)}</text>'
         parts.append(label)
+    middle = f'x="{left + _WIDTH / 2}" y="{bottom + 34}" text-anchor="middle" fill="#666"'
+    parts.append(f"<text {middle}>intents so far; % of their messages understood</text>")
     for number, line in enumerate(lines):
         points = " ".join(f"{x(at):.1f},{y(share):.1f}" for at, share in enumerate(line["curve"]))
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = _COLOURS[line["name"].split(",")[0]]
         dash = ' stroke-dasharray="6 4"' if line["name"].startswith("joint") else ""
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5"{dash}/>')
         column, row = number % 2, number // 2
-        at = (left + column * _WIDTH / 2, bottom + 42 + 20 * row)
+        at = (left + column * _WIDTH / 2, bottom + 56 + 20 * row)
         parts.append(f'<path d="M{at[0]:.0f} {at[1] - 4}h22" stroke="{colour}" stroke-width="2.5"{dash}/>')
         final = f"{100 * line['curve'][-1]:.1f}"
         parts.append(f'<text x="{at[0] + 28:.0f}" y="{at[1]}">{escape(line["name"])}: {final}</text>')
