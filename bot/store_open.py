@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def open_writer(path: Path, connect: Connect = open_file) -> Connection:
     connection = _connection(path, connect)
     try:
         for name, value, expected in _DURABLE:
-            connection.exec_driver_sql(f"PRAGMA {name} = {value}").close()
+            _set(connection, name, value)
             found = connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             if found != expected:
                 raise SettingsError(
@@ -69,6 +70,20 @@ def open_writer(path: Path, connect: Connect = open_file) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def _set(connection: Connection, name: str, value: str) -> None:
+    """Set a pragma, waiting for others: SQLite itself does not wait for a lock when it changes the journal mode."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.exec_driver_sql(f"PRAGMA {name} = {value}").close()
+            return
+        except sa_exc.DBAPIError as error:
+            busy = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def _check_wal(connection: Connection, path: Path, wal: Wal | None) -> None:
@@ -111,20 +126,33 @@ def translate(error: Exception, path: Path) -> BotError:
 
 
 def migrate(connection: Connection, path: Path) -> None:
-    """Bring the tables to the newest revision. Alembic is loaded only when there is something to change."""
+    """Bring the tables to the newest revision. Alembic is loaded only when there is something to change.
+
+    Raises:
+        IntegrityError: the file is not a log, or of a revision that is unknown here.
+    """
+    if _revision(connection, path) == HEAD:
+        return
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # on an error the caller closes the connection, which undoes it
+    found = _revision(connection, path)  # again: another process may have been quicker
+    if found is None:
+        _create(connection)
+    elif found != HEAD:
+        upgrade(connection, path)
+    connection.exec_driver_sql("COMMIT")
+
+
+def _revision(connection: Connection, path: Path) -> str | None:
+    """The revision of the tables; None if there are none."""
     tables = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
     if not tables:
-        _create(connection)
-        return
+        return None
     if "alembic_version" not in tables:
         raise IntegrityError(str(path), "this SQLite file is not a log of ours; name another path for the log")
-    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    if found != HEAD:
-        upgrade(connection, path)
+    return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar())
 
 
 def _create(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
     SQLModel.metadata.create_all(connection, tables=TABLES, checkfirst=False)
     for trigger in TRIGGERS:
         connection.exec_driver_sql(trigger)
@@ -133,15 +161,10 @@ def _create(connection: Connection) -> None:
         "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
     )
     connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (HEAD,))
-    connection.exec_driver_sql("COMMIT")
 
 
 def upgrade(connection: Connection, path: Path) -> None:
-    """Run Alembic's revisions up to the newest in one transaction.
-
-    Raises:
-        IntegrityError: the file's revision is unknown to this version of the program.
-    """
+    """Run Alembic's revisions up to the newest in the transaction that is open."""
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
@@ -150,13 +173,10 @@ def upgrade(connection: Connection, path: Path) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
         command.upgrade(config, "head")
     except CommandError as error:
-        connection.exec_driver_sql("ROLLBACK")
         raise IntegrityError(str(path), f"its schema revision is unknown here ({error}); update Understudy") from error
-    connection.exec_driver_sql("COMMIT")
 
 
 def verify(connection: Connection, path: Path) -> None:

@@ -119,7 +119,7 @@ def test_two_servers_of_one_project_take_a_spoilt_candidate_back_together(root: 
             assert state(server)["stages"][0]["position"] == position
             assert all("assistant" in say(server, f"pair{number}") for number in range(10))
         talks = sum(sum(stage["talks"]) for stage in state(servers[1])["stages"])
-        assert talks >= number - 5  # those of both: each counts the whole log
+        assert talks > 0.55 * number  # those of both: each counts the whole log, up to the moment of the decision
     finally:
         for server in servers:
             server.process.terminate()

@@ -345,10 +345,19 @@ def schema(path: Path) -> list[tuple[str, str]]:
     return [(name, "".join(sql.split())) for name, sql in rows]
 
 
+async def test_processes_that_begin_a_log_at_the_same_moment_share_it(tmp_path: Path) -> None:
+    for number in range(5):
+        stores = [SqlStore(tmp_path / f"{number}.db") for _ in range(4)]
+        await asyncio.gather(*(store.start() for store in stores))
+        await asyncio.gather(*(store.stop() for store in stores))
+
+
 async def test_migrations_lead_to_the_same_tables_as_the_models(tmp_path: Path) -> None:
     await filled(tmp_path / "fresh.db")
     connection = open_writer(tmp_path / "migrated.db")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
     upgrade(connection, tmp_path / "migrated.db")
+    connection.exec_driver_sql("COMMIT")
     connection.close()
     assert schema(tmp_path / "migrated.db") == schema(tmp_path / "fresh.db")
     assert await opened(tmp_path / "migrated.db") == []
