@@ -47,6 +47,11 @@ def state(server: Server) -> Any:
     return server.get("/api/v1/admin/models").get("canary")
 
 
+def begun_with(server: Server, candidate: str) -> bool:
+    found = state(server)
+    return bool(found) and found["candidate"] == candidate and found["stages"][0]["position"] >= 0
+
+
 def say(server: Server, sender: str) -> str:
     body = json.dumps({"sender": sender, "message": "hello"}).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{server.port}/webhooks/rest/webhook", data=body)
@@ -59,7 +64,7 @@ def test_a_spoilt_candidate_is_taken_back_though_the_server_was_killed_in_betwee
     first.wait(lambda: first.get("/readyz")["ready"])
     begun = bot("models", "promote", candidate, "--canary", "--shares", "20,50", "--minutes", "0", "-p", root)
     assert begun.code == 0, begun.err
-    first.wait(lambda: state(first) and state(first)["stages"][0]["position"] >= 0)
+    first.wait(lambda: begun_with(first, candidate))
     for number in range(3):
         say(first, f"early{number}")
     first.process.kill()
@@ -108,7 +113,7 @@ def test_two_servers_of_one_project_take_a_spoilt_candidate_back_together(root: 
         begun = bot("models", "promote", candidate, "--canary", "--shares", "20,50", "--minutes", "0", "-p", root)
         assert begun.code == 0, begun.err
         for server in servers:
-            server.wait(lambda server=server: state(server) and state(server)["stages"][0]["position"] >= 0, 60)
+            server.wait(lambda server=server: begun_with(server, candidate), 60)
         position = state(servers[0])["stages"][0]["position"]
         for number in range(300):
             say(servers[number % 2], f"pair{number}")
