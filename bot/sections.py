@@ -129,7 +129,11 @@ class GateSettings(Section):
     """Intents of which no message may be understood worse than now: payments, safety, handing over to a person. In the
     environment: separated by commas."""
 
-    @field_validator("critical", mode="before")
+    samples: Annotated[tuple[str, ...], NoDecode] = ()
+    """Test files that are samples of what people write, not promises: `tests/customers.yml`. One of their conversations
+    may be lost for three that are won; of all others none. In the environment: separated by commas."""
+
+    @field_validator("critical", "samples", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return parts(value)

@@ -44,7 +44,10 @@ def policy(project: Project | None, settings: Settings, waived: Sequence[str], *
     for name in waived:
         if name not in (*CHECKS, *critical):
             raise InputError(f"--waive takes {', '.join(CHECKS)} or a critical intent; found {name!r}")
-    return Policy(frozenset(critical), frozenset(waived), release="patch" if patch else "normal", improve=improve)
+    samples = frozenset(settings.gate.samples)
+    return Policy(
+        frozenset(critical), frozenset(waived), release="patch" if patch else "normal", improve=improve, samples=samples
+    )
 
 
 def player(project: Project | None, encoder: Encoder) -> Play | None:

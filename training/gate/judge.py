@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from training import metrics as m
 from training.evaluate import IntentResult
@@ -29,7 +29,7 @@ def judge(evidence: Evidence, policy: Policy | None = None) -> Verdict:
     pairs = {skill: (found, old[skill]) for skill, found in new.items() if skill in old}
     lost, won = _turns(pairs, rules)
     parts = slices.slices(*pairs["intent"]) if "intent" in pairs else ()
-    checks = [*_skill_checks(comparisons, lost, parts, rules), *_side_checks(evidence)]
+    checks = [*_skill_checks(comparisons, lost, parts, rules), *_side_checks(evidence, rules.samples)]
     checks += [_improves(comparisons)] if rules.improve else []
     settled = tuple(_waived(check, rules) for check in checks)
     reasons = [integrity_sentence(evidence.integrity), *(comparison_sentence(item) for item in comparisons)]
@@ -63,7 +63,7 @@ def _skill_checks(
     return [*found, slices.check(parts)] if parts else found
 
 
-def _side_checks(evidence: Evidence) -> list[Check]:
+def _side_checks(evidence: Evidence, samples: Collection[str]) -> list[Check]:
     """What is compared of the bundles as wholes; a first bundle is only asked for its tests."""
     new, old = evidence.candidate, evidence.current
     if old is None:
@@ -78,7 +78,7 @@ def _side_checks(evidence: Evidence) -> list[Check]:
         found += guards.labels(evidence.fresh, sorted(known))
     if new.cost is not None and old.cost is not None:
         found += guards.cost(new.cost, old.cost, _grown(new, old))
-    return found + guards.tests(new.tests, old.tests)
+    return found + guards.tests(new.tests, old.tests, samples)
 
 
 def _judged(results: Sequence[IntentResult], labels: set[str]) -> list[IntentResult]:

@@ -26,7 +26,8 @@ class Policy:
     """What a project demands.
 
     No turn of a `critical` intent may get worse. `waived` are names of checks (or intents) that a person, `by`, takes
-    upon themselves. A "patch" must change less than a "normal" release. `improve`: no worse is not enough.
+    upon themselves. A "patch" must change less than a "normal" release. `improve`: no worse is not enough. `samples`
+    are test files whose conversations are samples of what people write, no promises.
     """
 
     critical: frozenset[str] = frozenset()
@@ -34,6 +35,7 @@ class Policy:
     by: str = ""
     release: Release = "normal"
     improve: bool = False
+    samples: frozenset[str] = frozenset()
 
 
 class Comparison(Value):

@@ -93,6 +93,16 @@ def test_tests_that_passed_must_pass_and_others_may_fail() -> None:
     assert guards.tests(None, now) == []
 
 
+@pytest.mark.parametrize(("won", "state"), [(2, "failed"), (3, "passed")])
+def test_samples_may_be_lost_where_three_are_won_for_each(won: int, state: str) -> None:
+    names = [f"{number} (tests/customers.yml:{number})" for number in range(5)]
+    now = {name: number == 4 for number, name in enumerate(names)}
+    then = {name: number < won for number, name in enumerate(names)}
+    check = guards.tests(then, now, ["tests/customers.yml"])[0]
+    assert check.state == state and f"of samples 1, and {won} won" in check.sentence
+    assert guards.tests(then, now)[0].state == "failed"
+
+
 def labelled(intent: str, surely: str, count: int, source: str, first: int = 0) -> list[IntentResult]:
     rows = [result(first + at, True, intent, 0.97, Origin(source=source)) for at in range(count)]
     return [replace(row, predicted=surely) for row in rows]
