@@ -22,6 +22,8 @@ from training.lesson import Ask, Stage
 from training.loop import Learned, LearnRequest, learn, nightly, seconds_until
 from training.snapshots import SnapshotStore, names_of
 
+pytestmark = pytest.mark.slow
+
 DAY = 86_400
 SHOP = {
     "domain.yml": "intents: [buy, clean]\nresponses:\n  utter_hi: [{text: Hi}]\n",

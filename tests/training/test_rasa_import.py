@@ -22,6 +22,8 @@ from training.data import reviewed
 from training.rasa_import import RasaImport, import_rasa, write_rejects
 from training.rasa_rows import FilePast, SqlPast, is_rasa_file
 
+pytestmark = pytest.mark.slow
+
 
 async def bring(url: str, log: MemoryStore | SqlStore) -> RasaImport:
     source = SqlPast(url)

@@ -14,6 +14,8 @@ from tests.training.toy import ToyWorkshop
 from training.gather import Sources
 from training.train import TrainRequest, TrainResult, train_project
 
+pytestmark = pytest.mark.slow
+
 COLOURS = ("red", "blue", "green", "grey", "pink", "white", "black", "brown", "gold", "teal")
 THINGS = ("kettle", "mug", "teapot", "tray", "filter", "spoon", "lid", "jar")
 
