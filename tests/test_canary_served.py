@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -52,11 +54,18 @@ def begun_with(server: Server, candidate: str) -> bool:
     return bool(found) and found["candidate"] == candidate and found["stages"][0]["position"] >= 0
 
 
-def say(server: Server, sender: str) -> str:
+def say(server: Server, sender: str, tries: int = 5) -> str:
+    """What is answered. A busy log refuses before it takes a message: then it is sent again, as clients do."""
     body = json.dumps({"sender": sender, "message": "hello"}).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{server.port}/webhooks/rest/webhook", data=body)
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return " ".join(message.get("text", "") for message in json.loads(answer.read()))
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return " ".join(message.get("text", "") for message in json.loads(answer.read()))
+    except urllib.error.HTTPError as error:
+        if error.code != 503 or tries == 1:
+            raise
+    time.sleep(0.2)
+    return say(server, sender, tries - 1)
 
 
 def test_a_spoilt_candidate_is_taken_back_though_the_server_was_killed_in_between(root: Path) -> None:

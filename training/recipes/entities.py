@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -24,6 +23,7 @@ from skills.entities_head import EntityHead, HeadWeights, first_tokens
 from training.examples import OUTSIDE, SlotExample
 from training.progress import Progress, silent
 from training.recipes.entities_frozen import FrozenHead, padded
+from training.threads import one_thread
 
 if TYPE_CHECKING:
     import torch
@@ -191,7 +191,7 @@ def _trained(
     import torch
 
     steps, epochs = _length(rows, options)
-    with _one_thread(), torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network = _network(encoder, kinds, options, len(rows[0].states))
         optimizer, order, done = _optimizer(network, options), random.Random(options.seed), 0
@@ -204,19 +204,6 @@ def _trained(
                 share = _ENCODE_SHARE + (1 - _ENCODE_SHARE) * done / (steps * epochs)
                 progress(share, f"training, epoch {epoch + 1} of {epochs}")
     return network.eval()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Operations are small: more threads mostly wait for each other, and on a busy machine take ten times as long."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _usual_epochs(options: EntityOptions, steps: int) -> int:

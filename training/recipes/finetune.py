@@ -24,6 +24,7 @@ from bot.core.errors import InputError
 from skills.encoder import Encoder
 from skills.intent_views import Tuned, View, ViewWeights
 from training.progress import Progress
+from training.threads import one_thread
 
 if TYPE_CHECKING:
     import torch
@@ -121,19 +122,6 @@ def backward(network: Network, rows: TuneRows, chosen: Sequence[int], options: T
         part.backward()  # type: ignore[no-untyped-call]
         loss += float(part.detach())
     return loss
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Sums in one order: more threads give other last digits, and wait for each other on a busy machine."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager
