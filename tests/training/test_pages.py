@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from bot.core.program import Act, Flow, Program
-from retrieval.ingest import ingest
 from retrieval.search import KnowledgeIndex
 from tests.retrieval.embedder import BagOfWords
+from tests.training.faq import faq_index
 from training.harvest import LOG, Harvest
 from training.labels import Label, Provenance, RuleBook, Signals
 from training.lesson import Leakage
@@ -31,11 +30,7 @@ ENTRIES = {
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeIndex:
-    folder: Path = tmp_path_factory.mktemp("pages")
-    rows = [{"id": name, "question": asked, "answer": told} for name, (asked, told) in ENTRIES.items()]
-    (folder / "faq.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    ingest([folder / "faq.jsonl"], folder / "index", BagOfWords())
-    return KnowledgeIndex.open(folder / "index", BagOfWords())
+    return faq_index(tmp_path_factory.mktemp("pages"), ENTRIES)
 
 
 def row(number: int, text: str, intent: str, side: Side = "train") -> Row:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from retrieval.ingest import ingest
 from retrieval.projection import QueryProjection
 from retrieval.search import KnowledgeIndex
 from tests.retrieval.embedder import BagOfWords
+from tests.training.faq import faq_index
 from training.examples import Origin, PassageExample
 from training.labels import Label, Provenance, RuleBook, Signals
 from training.passages import by_weeks, judged, passages
@@ -29,11 +28,7 @@ ENTRIES = {
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeIndex:
-    folder: Path = tmp_path_factory.mktemp("passages")
-    rows = [{"id": name, "question": asked, "answer": told} for name, (asked, told) in ENTRIES.items()]
-    (folder / "faq.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    ingest([folder / "faq.jsonl"], folder / "index", BagOfWords())
-    return KnowledgeIndex.open(folder / "index", BagOfWords())
+    return faq_index(tmp_path_factory.mktemp("passages"), ENTRIES)
 
 
 def chunk(index: KnowledgeIndex, name: str) -> str:

@@ -18,6 +18,7 @@ from training.starter.corpus import Dialogue, joined, tasks, windows
 from training.starter.pretrain import Files, Recipe, bits_per_byte, make, pretrain, tokenizer_of
 from training.starter.pretrain import _rows as rows_of
 from training.steps import loss_of
+from training.threads import one_thread
 
 pytestmark = pytest.mark.slow
 
@@ -37,11 +38,9 @@ TINY = Recipe(vocabulary=600, width=64, layers=2, length=64, batch=4, tokens=300
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def alone() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
