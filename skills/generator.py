@@ -97,7 +97,8 @@ class CausalGenerator:
 
     def _encoded(self, item: Prompt) -> Any:
         """The prompt as token ids: passages first, as a system message, by the tokenizer's template if it has one."""
-        messages = [{"role": role, "content": text} for role, text in item.messages]
+        roles = {"user": "user", "bot": "assistant"}
+        messages = [{"role": roles[speaker], "content": text} for speaker, text in item.talk]
         if item.passages:
             known = "Answer only from these passages:\n" + "\n".join(item.passages)
             messages.insert(0, {"role": "system", "content": known})

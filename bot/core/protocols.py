@@ -1,13 +1,13 @@
 """The seams. Everything that does I/O or holds a model stands behind one of these protocols.
 
-Skills, retrievers and generators are synchronous and batch first: `run(batch)` returns one result per item, in order,
-and may be called from any one thread at a time. They know no asyncio and no store. Errors are plain Python exceptions;
-the runner wraps them.
+Skills and retrievers are synchronous and batch first: `run(batch)` returns one result per item, in order, and may be
+called from any one thread at a time. They know no asyncio and no store. Errors are plain Python exceptions; the runner
+wraps them. A generator streams, and many conversations share it, so it is asynchronous.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -107,10 +107,19 @@ class Retriever(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a generator words an answer from. `passages` are the only things it may claim."""
+    """What a generator words an answer from; only `passages`, `approved` and `slots` may be claimed.
 
-    messages: tuple[tuple[str, str], ...]
+    `talk` holds pairs of a speaker, "user" or "bot", and words; the last is what the user said now. `approved` is the
+    text that a person wrote for the answer, "" if there is none. `tone` and `language` ("en", "" for the talk's own)
+    say how it is to sound. The same prompt and seed give the same text.
+    """
+
+    talk: tuple[tuple[str, str], ...]
     passages: tuple[str, ...] = ()
+    approved: str = ""
+    slots: Mapping[str, str] = field(default_factory=dict)
+    tone: str = ""
+    language: str = ""
     max_tokens: int = 120
     stop: tuple[str, ...] = ()
     temperature: float = 0.0
@@ -119,24 +128,28 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a streamed text; `done` marks the last one."""
+    """A part of a streamed text. The last one is `done`; it tells whether the generator would rather say nothing."""
 
     text: str
     done: bool = False
+    abstained: bool = False
 
 
 @runtime_checkable
 class Generator(Protocol):
-    """Words an answer. Not consulted by `decide` before its gate has passed."""
+    """Words an answer; what it writes is checked before anybody sees it. `id` names the model and its digest."""
 
-    name: str
-
-    def run(self, batch: Sequence[Prompt]) -> Sequence[str]:
-        """One text per prompt."""
+    @property
+    def id(self) -> str:
+        """What made a text: stands in the log."""
         ...
 
-    def stream(self, item: Prompt) -> Iterator[Piece]:
-        """The text of one prompt, piece by piece. Closing the iterator stops the work."""
+    def write(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+        """The text of a prompt, piece by piece. Closing the generator stops the work.
+
+        Raises:
+            SkillError: it failed, or answered with something that is no text.
+        """
         ...
 
 
