@@ -2,12 +2,16 @@
 
     python -m benchmarks.fewshot                                  # the tables of docs/benchmarks/fewshot.md
     python -m benchmarks.fewshot --seeds 1 --sets hwu64 --shots 10 --methods frozen few-shot
+    python -m benchmarks.fewshot --stored                         # the tables, of what is stored already
     python -m benchmarks.fewshot --draw                           # make benchmarks/fewshot_splits.json anew
 
 Which rows are drawn is in benchmarks/fewshot_splits.json: line numbers of the train files (the first five of ten are
 the draw of five) and the files' digests. Nothing but the drawn rows and the intents' names is trained on; rows marked
-out of scope are left out. Each finished run is kept in the cache folder (--fresh: measured anew), so that a run that
-was stopped goes on. Data: UNDERSTUDY_DATA/intents/SET.{train,dev}.jsonl.
+out of scope are left out. Data: UNDERSTUDY_DATA/intents/SET.{train,dev}.jsonl.
+
+Each head's result is put into docs/benchmarks/fewshot.json as soon as it is there: what was right row by row, and the
+digest of the code that trained it. So a run that was stopped goes on, and what other code trained is measured anew
+(--fresh: all is; --stored: nothing is, the tables are made of what is there).
 
 Intervals are 95 %, from a bootstrap over draws and over rows of dev.
 """
@@ -15,33 +19,44 @@ Intervals are 95 %, from a bootstrap over draws and over rows of dev.
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import json
 import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.progress import Progress
 
+from benchmarks.stored import ROOT, Stored, digest
 from skills.encoder import Encoder
-from skills.encoder_engine import cache_folder
 from skills.intent import IntentHead
 from training import metrics
 from training.data import read_intents
 from training.examples import OOS, IntentExample
-from training.recipes.intent import IntentOptions, fit_intent
+from training.recipes.intent import IntentOptions, Method, fit_intent
 
 DATA = Path(os.environ.get("UNDERSTUDY_DATA", Path(__file__).parents[2] / "shared/data")) / "intents"
 SPLITS = Path(__file__).with_name("fewshot_splits.json")
+RESULTS = ROOT / "docs/benchmarks/fewshot.json"
+CODE = (
+    "training/recipes/intent*.py",
+    "training/recipes/discriminant.py",
+    "training/recipes/finetune.py",
+    "skills/intent*.py",
+    "skills/encoder*.py",
+)
+"""What trains and measures heads."""
 SETS = ("banking77", "clinc150", "hwu64")
-METHODS = ("frozen", "few-shot", "late-branch")
+METHODS: tuple[Method, ...] = ("frozen", "few-shot", "late-branch")
 SEED = 20261122
 DRAWS, MOST = 5, 10
 AIMS = {("banking77", 10): 0.85, ("clinc150", 10): 0.93, ("hwu64", 10): 0.84}
@@ -63,7 +78,27 @@ class Run:
     name: str
     shots: int
     seed: int
-    method: str
+    method: Method
+
+    @property
+    def title(self) -> str:
+        """What its result is stored under."""
+        return f"{self.name}, {self.shots} examples, {self.method}, draw {self.seed}"
+
+
+def packed(result: Mapping[str, Any]) -> dict[str, object]:
+    """A result as it is stored: the rows' answers are one bit each."""
+    right = str(result["right"])
+    bits = np.packbits(np.array([bit == "1" for bit in right])).tobytes()
+    told = {name: round(float(value), 4) for name, value in result.items() if name != "right"}
+    answers = base64.b64encode(bits).decode()
+    return {"accuracy": round(right.count("1") / len(right), 4), "rows": len(right), **told, "right": answers}
+
+
+def unpacked(line: Mapping[str, Any]) -> dict[str, object]:
+    """A result as `measure` gave it."""
+    bits = np.unpackbits(np.frombuffer(base64.b64decode(line["right"]), np.uint8))[: line["rows"]]
+    return {**line, "right": "".join("01"[bit] for bit in bits)}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -74,7 +109,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seeds", type=int, default=DRAWS, help="how many of the draws")
     parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--fresh", action="store_true", help="measure again what is stored")
+    parser.add_argument("--stored", action="store_true", help="measure nothing")
     parser.add_argument("--draw", action="store_true")
     chosen = parser.parse_args(arguments)
     if chosen.draw:
@@ -87,7 +123,10 @@ def main(arguments: Sequence[str]) -> int:
         for shots in chosen.shots
         for name in chosen.sets
     ]
-    print(table(runs, _measured(runs, chosen.workers, chosen.fresh)))
+    stored = Stored(RESULTS, digest(CODE))
+    if not chosen.stored:
+        _measure([run for run in runs if chosen.fresh or not stored.current(run.title)], chosen.workers, stored)
+    print(table({run: unpacked(stored[run.title]) for run in runs if run.title in stored}))
     return 0
 
 
@@ -142,15 +181,15 @@ def scored(head: IntentHead, encoder: Encoder, rows: Sequence[IntentExample]) ->
     return figures
 
 
-def table(runs: Sequence[Run], results: dict[Run, dict[str, object]]) -> str:
+def table(results: Mapping[Run, Mapping[str, object]]) -> str:
     """A line for each set, number of examples and method."""
     lines = [
         "| set | examples | method | accuracy | draws | aim | to published | calibration error | CPU s |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     groups = defaultdict(list)
-    for run in runs:
-        groups[run.name, run.shots, run.method].append(results[run])
+    for run, result in results.items():
+        groups[run.name, run.shots, run.method].append(result)
     for (name, shots, method), found in sorted(groups.items()):
         right = np.array([[bit == "1" for bit in str(item["right"])] for item in found], float)
         low, high = interval(right)
@@ -175,27 +214,16 @@ def interval(right: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _measured(runs: Sequence[Run], workers: int, fresh: bool) -> dict[Run, dict[str, object]]:
-    folder = cache_folder() / "benchmarks" / f"fewshot-{_version()}"
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {run: folder / f"{run.name}-{run.shots}-{run.seed}-{run.method}.json" for run in runs}
-    missing = [run for run in runs if fresh or not paths[run].is_file()]
+def _measure(missing: Sequence[Run], workers: int, stored: Stored) -> None:
     with Progress() as shown, ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        task = shown.add_task("training", total=len(runs), completed=len(runs) - len(missing))
-        for run, result in zip(missing, pool.map(measure, missing), strict=True):
-            paths[run].write_text(json.dumps(result), "utf-8")
+        task = shown.add_task("training", total=len(missing))
+        waiting = {pool.submit(measure, run): run for run in missing}
+        for done in as_completed(waiting):
+            run, result = waiting[done], done.result()
+            stored.put(run.title, packed(result))
             right = str(result["right"])
             shown.console.print(f"{run} {right.count('1') / len(right):.4f} {result['cpu_s']:.0f} CPU s")
             shown.advance(task)
-    return {run: json.loads(path.read_text("utf-8")) for run, path in paths.items()}
-
-
-def _version() -> str:
-    """Of the code that trains: results of another are not taken for its own."""
-    root = Path(__file__).parents[1]
-    files = [*sorted((root / "training/recipes").glob("*.py")), *sorted((root / "skills").glob("*.py"))]
-    wanted = [file for file in files if file.stem.startswith(("intent", "discriminant", "finetune", "encoder"))]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in wanted)).hexdigest()[:12]
 
 
 _LOADED: list[Encoder] = []
