@@ -40,6 +40,7 @@ from bot.sections import EncoderSettings as EncoderSettings
 from bot.sections import GateSettings as GateSettings
 from bot.sections import GeneratorSettings as GeneratorSettings
 from bot.sections import LearningSettings as LearningSettings
+from bot.sections import OpenAISettings as OpenAISettings
 from bot.sections import PrivacySettings as PrivacySettings
 from bot.sections import QueueSettings as QueueSettings
 from bot.sections import RetrievalSettings as RetrievalSettings
@@ -105,6 +106,8 @@ class Settings(BaseSettings):
     """How the bot learns from conversations."""
     privacy: PrivacySettings = PrivacySettings()
     """What may be learned from, and for how long."""
+    openai: OpenAISettings = OpenAISettings()
+    """The bot as a model behind an OpenAI-compatible server. Off until a key exists: `bot keys add NAME`."""
     generator: GeneratorSettings = GeneratorSettings()
     """A language model that words answers; off."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 MINILM = "all-MiniLM-L6-v2"
@@ -106,6 +106,19 @@ class ActionSettings(Section):
     """Seconds until a server that words responses is given up and the domain's own wording is sent."""
 
 
+class OpenAISettings(Section):
+    """The bot as a model behind an OpenAI-compatible server at `/v1`. Off until a key exists: `bot keys add NAME`."""
+
+    model: str | None = Field(default=None, min_length=1, max_length=100, pattern=r"^[^\s/]+$")
+    """The name of the model that clients ask for. Default: the bot's name in small letters."""
+    context_tokens: int = Field(default=16_384, ge=16, le=1_000_000)
+    """Tokens that the messages of one request may hold."""
+    requests_per_minute: int = Field(default=60, ge=1, le=1_000_000)
+    """Requests of one key; `bot keys add` can give a key its own number."""
+    tokens_per_minute: int = Field(default=100_000, ge=1, le=1_000_000_000)
+    """Tokens of one key, those of answers counted; `bot keys add` can give a key its own number."""
+
+
 class GeneratorSettings(Section):
     """A language model that words answers. Off: a bot answers from approved text until its generator is proven."""
 
@@ -115,6 +128,18 @@ class GeneratorSettings(Section):
     """Commit of the repository, 40 hex digits."""
     base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
     """An OpenAI-compatible server to use instead of a model of our own, such as http://127.0.0.1:8000/v1."""
+    api_key: SecretStr | None = Field(default=None, min_length=1)
+    """What that server asks for; sent as `Authorization: Bearer`, in the open only to this machine or its network."""
+    connect_s: float = Field(default=2.0, gt=0, le=60)
+    """Seconds until that server must have taken the connection."""
+    first_s: float = Field(default=8.0, gt=0, le=600)
+    """Seconds until its first token; tries again count too. After it the approved text is said."""
+    between_s: float = Field(default=4.0, gt=0, le=600)
+    """Seconds from one of its tokens to the next."""
+    total_s: float = Field(default=20.0, gt=0, le=600)
+    """Seconds for its whole text."""
+    retries: int = Field(default=1, ge=0, le=5)
+    """How often it is asked again before its first token, if it is busy, broken or not there."""
 
 
 def parts(value: object) -> object:
