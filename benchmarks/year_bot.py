@@ -19,10 +19,10 @@ from bot.canary import Canary, Candidate
 from bot.core import events as ev
 from bot.core.protocols import Understanding, Utterance
 from bot.manager import Manager
+from bot.models import Models
 from bot.project import load_project
 from bot.rollout import Plan, RolloutFile
 from bot.store import SqlStore
-from bot.turns import Models
 from skills.intent import IntentHead
 from skills.language import LanguageIdentification
 from skills.understanding import INTENT, Understander

@@ -23,12 +23,14 @@ from bot.config import EncoderSettings as EncoderChoice
 from bot.config import Settings
 from bot.core.errors import BotError, NotFound
 from bot.core.protocols import Hits, Query, Ranked, Situation, Understanding, Utterance
-from bot.manager import Deadlines, Manager, ManagerLimits, Models, Timing
+from bot.manager import Manager, ManagerLimits
+from bot.models import Deadlines, Models
 from bot.project import Project, load_project
 from bot.reminders import Reminders
 from bot.runner import Memory, Runner, RunnerLimits
 from bot.sdk.choose import ActionSource, Others
 from bot.store import SqlStore
+from bot.turns import Timing, unobserved
 from retrieval.projection import SKILL as PROJECTION
 from retrieval.projection import QueryProjection, owner_of
 from retrieval.search import KnowledgeIndex
@@ -44,10 +46,6 @@ _PATIENCE = 60.0
 """Seconds that models get where nobody waits."""
 
 
-def _unobserved(timing: Timing) -> None:
-    """Nobody measures."""
-
-
 @dataclass(frozen=True, slots=True)
 class Wiring:
     """What a caller may choose. `log` replaces the project's log file; `observe` is told how long each stage took.
@@ -59,7 +57,7 @@ class Wiring:
 
     log: Path | None = None
     actions: str | None = None
-    observe: Callable[[Timing], None] = _unobserved
+    observe: Callable[[Timing], None] = unobserved
     watch: bool = False
     remind: bool = False
     patient: bool = False

@@ -24,6 +24,7 @@ from bot.core import events as ev
 from bot.core.errors import BotError, IntegrityError
 from bot.harm import SIGNS, WEIGHTS, Tally
 from bot.manager import Manager
+from bot.models import Models
 from bot.rollout import (
     BASELINE,
     CANDIDATE,
@@ -39,7 +40,6 @@ from bot.rollout import (
     place,
 )
 from bot.sequential import harm, harmless
-from bot.turns import Models
 
 _log = structlog.get_logger("understudy.canary")
 _PAGE = 1000

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from bot.core.events import Erased, Recorded
-from bot.core.protocols import EventStore
+from bot.core.protocols import Draft, EventStore
 
 _PAGE = 500
 
@@ -20,11 +20,11 @@ class _Feed:
     """The live end of one follower."""
 
     def __init__(self, buffered: int) -> None:
-        self._events: deque[Recorded] = deque(maxlen=buffered)
+        self._events: deque[Recorded | Draft] = deque(maxlen=buffered)
         self._news = asyncio.Event()
         self._closed = False
 
-    def push(self, events: Sequence[Recorded]) -> None:
+    def push(self, events: Sequence[Recorded | Draft]) -> None:
         self._events.extend(events)
         self._news.set()
 
@@ -32,7 +32,7 @@ class _Feed:
         self._closed = True
         self._news.set()
 
-    async def next(self) -> Recorded | None:
+    async def next(self) -> Recorded | Draft | None:
         """The next live event; None when there will be none."""
         while not self._events:
             if self._closed:
@@ -65,6 +65,11 @@ class Followers:
         for feed in self._feeds.get(conversation, ()):
             feed.push(events)
 
+    def draft(self, conversation: str, turn: int, text: str) -> None:
+        """Show those who follow the beginning of an answer that is not said yet."""
+        for feed in self._feeds.get(conversation, ()):
+            feed.push((Draft(turn, text),))
+
     def close(self) -> None:
         """End every follower once it has seen what is buffered."""
         for feeds in self._feeds.values():
@@ -73,6 +78,12 @@ class Followers:
 
     async def follow(self, conversation: str, after: int) -> AsyncIterator[Recorded]:
         """See `Gateway.follow`."""
+        async for news in self.follow_drafts(conversation, after):
+            if not isinstance(news, Draft):
+                yield news
+
+    async def follow_drafts(self, conversation: str, after: int) -> AsyncIterator[Recorded | Draft]:
+        """See `Gateway.follow_drafts`."""
         with self._subscribed(conversation) as feed:
             last, behind = after, True
             while True:
@@ -85,6 +96,9 @@ class Followers:
                 news = await feed.next()
                 if news is None:
                     return
+                if isinstance(news, Draft):
+                    yield news
+                    continue
                 if news.seq == last + 1 or (news.seq > last and isinstance(news.event, Erased)):
                     last = news.seq
                     yield news

@@ -22,12 +22,11 @@ from bot.core import policy
 from bot.core.errors import BotError, Busy, Conflict, DuplicateMismatch, NotFound, Overloaded, StorageUnavailable
 from bot.core.events import Entity, Event, Predicted, Received, Recorded, Scored, Started, Understood
 from bot.core.messages import Address, Inbound, Message
-from bot.core.protocols import EventStore, Outcome, Receipt
+from bot.core.protocols import Draft, EventStore, Outcome, Receipt
 from bot.follow import Followers
 from bot.mailbox import Mailbox, TurnBook, committed, look_up
-from bot.turns import Deadlines, Decide, Models, Observer, Performer, Timing
-
-__all__ = ["Deadlines", "Manager", "ManagerLimits", "Models", "Timing"]
+from bot.models import Deadlines, Models
+from bot.turns import Decide, Observer, Performer, Timing, unobserved
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,6 @@ class ManagerLimits:
     deadlines: Deadlines = field(default_factory=Deadlines)
 
 
-def _unobserved(timing: Timing) -> None:
-    """Nobody measures."""
-
-
 class Manager:
     """A `Gateway`. `models` is what new turns use; assign another value to swap, turns under way keep theirs.
 
@@ -63,14 +58,14 @@ class Manager:
         limits: ManagerLimits | None = None,
         *,
         clock: Callable[[], float] = time.time,
-        observe: Observer = _unobserved,
+        observe: Observer = unobserved,
         decide: Decide = policy.decide,
     ) -> None:
         self.models, self.limits = models, limits or ManagerLimits()
         self.select: Callable[[str], Models] | None = None
         self._store, self._clock, self._observe = store, clock, observe
-        self._performer = Performer(decide, clock, observe, self.limits.deadlines)
         self._followers = Followers(store, self.limits.followed)
+        self._performer = Performer(decide, clock, observe, self.limits.deadlines, self._followers.draft)
         self._boxes: OrderedDict[str, Mailbox] = OrderedDict()
         self._loading: dict[str, asyncio.Future[None]] = {}
         self._awaited: Counter[str] = Counter()
@@ -142,6 +137,10 @@ class Manager:
     def follow(self, conversation: str, after: int) -> AsyncIterator[Recorded]:
         """See `Gateway.follow`. Ends when the manager closes."""
         return self._followers.follow(conversation, after)
+
+    def follow_drafts(self, conversation: str, after: int) -> AsyncIterator[Recorded | Draft]:
+        """See `Gateway.follow_drafts`."""
+        return self._followers.follow_drafts(conversation, after)
 
     # Operation
 

@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 from bot.core.errors import Refused
 from bot.core.events import Entity, Event, Recorded
 from bot.core.messages import Address, Inbound
-from bot.core.protocols import Gateway, Receipt
+from bot.core.protocols import Draft, Gateway, Receipt
 from bot.turns import Timing
 
 FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -218,6 +218,10 @@ class MeteredGateway:
     def follow(self, conversation: str, after: int) -> AsyncIterator[Recorded]:
         """Follow events."""
         return self._gateway.follow(conversation, after)
+
+    def follow_drafts(self, conversation: str, after: int) -> AsyncIterator[Recorded | Draft]:
+        """Follow events and drafts."""
+        return self._gateway.follow_drafts(conversation, after)
 
     def _counters(self, channel: str) -> tuple[Counter, Counter]:
         """A channel's counters, looked up once: a lookup costs more than a count."""

@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from bot.core import events as ev
@@ -21,17 +22,13 @@ from bot.core import steps as st
 from bot.core.conversation import Conversation, Turn
 from bot.core.dialogue import situation
 from bot.core.errors import BotError, DeadlineExceeded, Overloaded, Rejected, SkillError
-from bot.core.messages import Message, Part, Text
+from bot.core.messages import Message, Text
 from bot.core.policy import render
 from bot.core.program import Program
 from bot.core.protocols import (
     ActionCall,
     ActionResult,
-    ActionServer,
-    Hits,
     Query,
-    Ranked,
-    Situation,
     Understanding,
     Utterance,
     Worded,
@@ -39,44 +36,18 @@ from bot.core.protocols import (
 )
 from bot.core.responses import with_parts
 from bot.mailbox import Mailbox, committed
+from bot.models import Deadlines, Models
 from bot.ranked import chosen
 
 _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
+_CONTEXT = 5
+"""Messages before the one that is to be understood."""
 _LAST_WORDS = "Sorry, something went wrong. Please try again."
 
 
-@dataclass(frozen=True)
-class Models:
-    """All that answers depend on, as one value: a turn uses the same one from its beginning to its end.
-
-    `bundle` is the model bundle's id. Without `retrieve` nothing is ever found; without `actions` custom actions fail.
-    `word` words responses; when it fails, or gives none, they are said in the program's own words. `rank` ranks the
-    actions of a script; when it fails, or is not sure, the script's fallback is done.
-    """
-
-    bundle: str
-    program: Program
-    understand: Callable[[Utterance], Awaitable[Understanding]]
-    retrieve: Callable[[Query], Awaitable[Hits]] | None = None
-    actions: ActionServer | None = None
-    word: Callable[[Wording], Awaitable[tuple[Part, ...] | None]] | None = None
-    rank: Callable[[Situation], Awaitable[Ranked]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """How long a step may take, in seconds."""
-
-    understand: float = 2.0
-    retrieve: float = 2.0
-    action: float = 10.0
-    word: float = 2.0
-    rank: float = 2.0
-
-
 class Timing(NamedTuple):
-    """How long a stage of a turn took: ack, understand, decide, retrieve, rank, action, word or commit.
+    """How long a stage of a turn took: ack, understand, decide, retrieve, generate, rank, action, word or commit.
 
     The stage "turn" is the whole, from the message to the outcome; only it names the channel and the outcome.
     """
@@ -90,17 +61,31 @@ class Timing(NamedTuple):
 
 
 Observer = Callable[[Timing], None]
+
+
+def unobserved(timing: Timing) -> None:
+    """Nobody measures."""
+
+
 Decide = Callable[[Conversation, Program], st.Step]
+
+
+def _unseen(conversation: str, turn: int, text: str) -> None:
+    """Nobody sees drafts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Performer:
-    """What performing needs besides the conversation. `clock` gives seconds since 1970 UTC."""
+    """What performing needs besides the conversation. `clock` gives seconds since 1970 UTC.
+
+    `draft` shows those who follow a conversation the beginning of an answer, by turn, before it is a fact.
+    """
 
     decide: Decide
     clock: Callable[[], float]
     observe: Observer
     deadlines: Deadlines
+    draft: Callable[[str, int, str], None] = _unseen
 
     async def turn(self, box: Mailbox, models: Models) -> bool:
         """Bring the open turn to its end; whether there may be another one. Never raises for what a step did.
@@ -176,6 +161,8 @@ class _Run:
                 await self._retrieve(step)
             case st.Run():
                 await self._act(step)
+            case st.Generate():
+                await self._generate(step)
             case st.Rank():
                 await self._rank(step)
             case st.Record():
@@ -200,7 +187,7 @@ class _Run:
             self._note(ev.Replied(message=message.model_copy(update=named), step=step))
 
     async def _understand(self, step: st.Understand) -> None:
-        past = tuple(text for _, text in self._box.state.history[:-1])
+        past = tuple(text for _, text in self._box.state.history[-_CONTEXT - 1 : -1])
         utterance = Utterance(text=step.text, now=self._box.state.at, context=past)
         asked = self._models.understand(utterance)
         found = await self._slowly("understand", asked, self._by.deadlines.understand)
@@ -217,6 +204,17 @@ class _Run:
         query = Query(text=step.query, vector=self._understood.vector if same and self._understood else None)
         found = await self._slowly("retrieve", self._models.retrieve(query), self._by.deadlines.retrieve)
         self._note(ev.Retrieved(query=step.query, hits=found.hits, floor=found.floor, index=found.index))
+
+    async def _generate(self, step: st.Generate) -> None:
+        """Have an answer worded. It keeps its own deadline and has its own way out: what was approved is said."""
+        self._stage, started = "generate", time.perf_counter()
+        if self._models.generate is None:
+            self._note(ev.Generated(model="", fallback="failed"))
+            return
+        state, number = self._box.state, self._turn.number if self._turn else 0
+        show = partial(self._by.draft, state.id, number)
+        self._note(await self._models.generate(step, state, show))
+        self._observe("generate", time.perf_counter() - started)
 
     async def _rank(self, step: st.Rank) -> None:
         """Have the ranking choose the next action. It never fails the turn: there is always something else to do."""

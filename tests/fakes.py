@@ -14,7 +14,8 @@ from bot.core.errors import BotError, Conflict, NotFound
 from bot.core.messages import Address, Inbound, Message, Text
 from bot.core.program import Act, Behaviour, Flow, Intent, Program, Variation
 from bot.core.protocols import ActionCall, ActionResult, EventStore, Hits, Query, Understanding, Utterance
-from bot.manager import Manager, ManagerLimits, Models
+from bot.manager import Manager, ManagerLimits
+from bot.models import Models
 
 
 class Clock:

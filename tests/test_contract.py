@@ -28,7 +28,8 @@ from hypothesis.stateful import (
 from bot.core import events as ev
 from bot.core.errors import DuplicateMismatch, NotFound, Overloaded
 from bot.core.protocols import ActionResult, Receipt
-from bot.manager import Manager, ManagerLimits, Models
+from bot.manager import Manager, ManagerLimits
+from bot.models import Models
 from bot.store import SqlStore
 from bot.store_open import open_file
 from tests.fakes import Actions, Reader, Shelf, inbound, models

@@ -15,8 +15,10 @@ from bot.core.messages import Message, Text
 from bot.core.program import Program
 from bot.core.protocols import ActionCall, ActionResult
 from bot.core.script import Did, Gap, Heard, Script, Story
-from bot.manager import Deadlines, Manager, ManagerLimits, Timing
+from bot.manager import Manager, ManagerLimits
+from bot.models import Deadlines
 from bot.store import SqlStore
+from bot.turns import Timing
 from tests.fakes import Actions, Clock, MemoryStore, Reader, Shelf, eventually, inbound, managing, models, program, tell
 
 QUICK = ManagerLimits(retry=0.01, deadlines=Deadlines(understand=0.05, retrieve=0.05, action=0.05))

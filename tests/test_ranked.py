@@ -10,7 +10,8 @@ from bot.core import events as ev
 from bot.core.errors import Overloaded, SkillError
 from bot.core.findings import Scored
 from bot.core.protocols import Ranked, Situation
-from bot.manager import Deadlines, ManagerLimits
+from bot.manager import ManagerLimits
+from bot.models import Deadlines
 from tests.core.test_dialogue import program
 from tests.fakes import MemoryStore, Reader, managing, models, tell
 

@@ -179,13 +179,16 @@ class Masker:
 
 _SPEAKING = frozenset(
     (
-        *("received", "transcribed", "understood", "slot_set", "retrieved", "replied", "interrupted", "handed_off"),
-        *("rated", "corrected", "foreign", "reminder_set", "reminder_cancelled", "action_ran", "ended"),
+        *("received", "transcribed", "understood", "slot_set", "retrieved", "generated", "replied", "interrupted"),
+        *("handed_off", "rated", "corrected", "foreign", "reminder_set", "reminder_cancelled", "action_ran", "ended"),
     )
 )
 """Kinds of facts that may hold what somebody said."""
 _TEXTS = frozenset(
-    ("text", "query", "heard", "reply", "reason", "title", "subtitle", "alt", "payload", "value", "url", "error")
+    (
+        *("text", "query", "heard", "reply", "reason", "title", "subtitle", "alt", "payload", "value", "url", "error"),
+        *("rejected", "detail"),
+    )
 )
 _FREE = frozenset(("metadata", "data", "value"))
 """Fields that hold whatever somebody put there."""

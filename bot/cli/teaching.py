@@ -34,7 +34,7 @@ def interactive(
 
 async def _interactive(root: Path, actions: str | None) -> None:
     from bot.app import Wiring, open_bot
-    from bot.manager import Deadlines
+    from bot.models import Deadlines
     from bot.teaching.asking import Asker
     from bot.teaching.session import Session, patient
     from bot.telemetry import configure_logging

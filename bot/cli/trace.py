@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.manager import Timing
+from bot.turns import Timing
 
 STAGES = ("ack", "understand", "retrieve", "action", "decide", "commit")
 

@@ -20,8 +20,9 @@ from bot.core.track import Said, Track, after, received, settled
 Status = Literal["new", "active", "handed_off", "ended", "erased"]
 EARLIER = 64
 """How many buttons of earlier turns are still obeyed."""
-HISTORY = 6
-"""How many of the latest messages are kept for context."""
+HISTORY = 12
+"""How many of the latest messages are kept at least. Twice as many at most: they go in one piece, since what reads them
+again each turn pays only for what is new as long as the beginning stays."""
 
 
 class Frame(NamedTuple):
@@ -54,6 +55,7 @@ class Turn(NamedTuple):
     understood: ev.Understood | None = None
     predicted: ev.Predicted | None = None
     retrieved: ev.Retrieved | None = None
+    generated: ev.Generated | None = None
     failed: ev.Failed | None = None
     action_error: str | None = None
     asked: bool = False
@@ -139,7 +141,7 @@ def fold(conversation: str, history: Iterable[ev.Recorded]) -> Conversation:
 # every class that it is not.
 _ASIDE = frozenset(("delivered", "rated", "consented"))
 """Facts about earlier messages: nobody spoke, so the conversation is as idle as before."""
-_OF_A_TURN = frozenset(("transcribed", "understood", "predicted", "retrieved", "retried", "settled"))
+_OF_A_TURN = frozenset(("transcribed", "understood", "predicted", "retrieved", "generated", "retried", "settled"))
 
 
 def _objection(state: Conversation, recorded: ev.Recorded) -> str:
@@ -221,6 +223,8 @@ def _of_turn(state: Conversation, event: ev.Event) -> Conversation:
             return _in_turn(state._replace(misses=state.misses + 1 if missed else 0, doubt=None), predicted=event)
         case "retrieved":
             return _in_turn(state, retrieved=event)
+        case "generated":
+            return _in_turn(state, generated=event)
         case "failed":
             return _in_turn(state, failed=event)
         case "retried" if state.current is not None:
@@ -250,7 +254,8 @@ def _in_turn(state: Conversation, **changes: Any) -> Conversation:
 
 
 def _remember(state: Conversation, speaker: str, text: str) -> Conversation:
-    return state._replace(history=(*state.history, (speaker, text))[-HISTORY:])
+    history = (*state.history, (speaker, text))
+    return state._replace(history=history if len(history) <= 2 * HISTORY else history[-HISTORY:])
 
 
 def _receive(state: Conversation, turn: Turn, idle: float) -> Conversation:

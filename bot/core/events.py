@@ -14,6 +14,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from bot.core.findings import Check as Check
+from bot.core.findings import Cited as Cited
 from bot.core.findings import Entity as Entity
 from bot.core.findings import Hit as Hit
 from bot.core.findings import Scored as Scored
@@ -162,6 +164,24 @@ class Retrieved(Value):
     index: str
 
 
+class Generated(Value):
+    """A generator's wording of an answer, or why the approved text is said instead.
+
+    `text` may be said; it is empty when there is a `fallback`: abstained, failed, late, or the name of the check that
+    refused `rejected`, the sentence in question. `first` and `seconds` are the time to the first words and to the end.
+    """
+
+    kind: Literal["generated"] = "generated"
+    model: str
+    text: str = ""
+    fallback: str = ""
+    rejected: str = ""
+    checks: tuple[Check, ...] = ()
+    cited: tuple[Cited, ...] = ()
+    first: float = 0.0
+    seconds: float = 0.0
+
+
 class ActionRan(Value):
     """A custom action returned or failed. `key` is the idempotency key it was given; `seconds` is wall time."""
 
@@ -307,6 +327,7 @@ Event = Annotated[
     | SlotSet
     | Asked
     | Retrieved
+    | Generated
     | ActionRan
     | Replied
     | Delivered

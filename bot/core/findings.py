@@ -10,6 +10,21 @@ from pydantic import JsonValue
 from bot.core.messages import Value
 
 
+class Check(Value):
+    """A step of the chain that a generated text goes through; `detail` is what was wrong, "" if it passed."""
+
+    name: str
+    detail: str = ""
+
+
+class Cited(Value):
+    """Characters [start, end) of a generated text and the passage that supports them."""
+
+    start: int
+    end: int
+    chunk: str
+
+
 class Scored(Value):
     """A candidate and its score."""
 

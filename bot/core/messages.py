@@ -89,12 +89,16 @@ Part = Annotated[Text | Audio | Image | File | Choices | Card | Custom, Field(di
 
 
 class Source(Value):
-    """Where an answer comes from, as shown to the customer."""
+    """Where an answer comes from, as shown to the customer.
+
+    `spans` are the characters [start, end) of the message's text that rest on it; none: all of it does.
+    """
 
     document: str
     title: str
     chunk: str
     url: str | None = None
+    spans: tuple[tuple[int, int], ...] = ()
 
 
 class Message(Value):

@@ -9,9 +9,12 @@ again after any fact, in this process or after a crash, goes on where the facts 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bot.core import events as ev
 from bot.core.conversation import Conversation, Turn
 from bot.core.dialogue import step
+from bot.core.events import Hit
 from bot.core.filling import pressed, read_payload
 from bot.core.flows import REPHRASE, advance, ask, hand_off, leave_all, waiting_step
 from bot.core.messages import Audio, Choice, Choices, Message, Source, Text
@@ -19,7 +22,7 @@ from bot.core.program import Program
 from bot.core.responses import render, words
 from bot.core.routing import NONE_OF_THESE, RESUME, choice_of, route
 from bot.core.script import Script
-from bot.core.steps import Listen, Record, Retrieve, Say, Settle, Step, Transcribe, Understand
+from bot.core.steps import Generate, Listen, Record, Retrieve, Say, Settle, Step, Transcribe, Understand
 
 __all__ = ["decide", "render"]
 
@@ -35,6 +38,8 @@ _SAYS = {
     "correct_slot": "utter_corrected",
 }
 """What a route says for itself, before any flow goes on. Routes that are not here say nothing of their own."""
+_PASSAGES = 3
+"""The most passages that an answer is worded from."""
 
 
 def decide(conversation: Conversation, program: Program) -> Step:
@@ -148,13 +153,28 @@ def _label(intent: str, program: Program) -> str:
 def _from_knowledge(turn: Turn, conversation: Conversation, program: Program) -> Step | None:
     if turn.retrieved is None:
         return Retrieve(query=_query(turn, conversation))
-    best = turn.retrieved.hits[0] if turn.retrieved.hits else None
-    if best is not None and best.score >= turn.retrieved.floor:
-        source = Source(document=best.document, title=best.title, chunk=best.chunk, url=best.url)
-        return Say(messages=(Message(id="", parts=(Text(text=best.answer or best.text),), sources=(source,)),))
+    hits = tuple(hit for hit in turn.retrieved.hits if hit.score >= turn.retrieved.floor)
+    if hits:
+        approved = hits[0].answer or hits[0].text
+        if program.generates and turn.generated is None:
+            return Generate(approved=approved, hits=hits[:_PASSAGES])
+        return Say(messages=(_answer(approved, hits, turn.generated),))
     if conversation.stack:
         return None
     return Say(messages=words("utter_no_answer", conversation, program))
+
+
+def _answer(approved: str, hits: Sequence[Hit], generated: ev.Generated | None) -> Message:
+    """The approved text with its source, or the generator's with the passages that support its sentences."""
+    if generated is None or not generated.text:
+        return Message(id="", parts=(Text(text=approved),), sources=(_source(hits[0]),))
+    spans = {hit.chunk: tuple((it.start, it.end) for it in generated.cited if it.chunk == hit.chunk) for hit in hits}
+    sources = tuple(_source(hit, spans[hit.chunk]) for hit in hits if spans[hit.chunk])
+    return Message(id="", parts=(Text(text=generated.text),), sources=sources or (_source(hits[0]),))
+
+
+def _source(hit: Hit, spans: tuple[tuple[int, int], ...] = ()) -> Source:
+    return Source(document=hit.document, title=hit.title, chunk=hit.chunk, url=hit.url, spans=spans)
 
 
 def _query(turn: Turn, conversation: Conversation) -> str:

@@ -237,6 +237,9 @@ class Program(Value):
     actions: tuple[str, ...] = ()
     behaviour: Behaviour = Behaviour()
     knowledge: bool = False
+    """Whether there are documents to answer from."""
+    generates: bool = False
+    """Whether a generator words the answers that come from documents."""
     script: Script | None = None
     assistant: str = ""
     """The `assistant_id` of a Rasa project's config.yml."""

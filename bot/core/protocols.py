@@ -305,6 +305,17 @@ class Receipt:
     settled: Callable[[], Awaitable[Outcome]]
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The beginning of an answer that is being worded. It is checked, but what is said in the end may be another text.
+
+    It is no fact: a draft that nobody saw is lost.
+    """
+
+    turn: int
+    text: str
+
+
 class Gateway(Protocol):
     """What the dialogue manager offers to channels."""
 
@@ -336,6 +347,10 @@ class Gateway(Protocol):
 
     def follow(self, conversation: str, after: int) -> AsyncIterator[Recorded]:
         """All events with seq above `after`, first the stored ones, then new ones as they are committed."""
+        ...
+
+    def follow_drafts(self, conversation: str, after: int) -> AsyncIterator[Recorded | Draft]:
+        """As `follow`, with the drafts of answers in between; each holds the whole text up to there."""
         ...
 
 

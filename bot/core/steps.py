@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bot.core.events import Event
+from bot.core.events import Event, Hit
 from bot.core.messages import Message, Value
 
 
@@ -24,6 +24,13 @@ class Retrieve(Value):
     """Search the knowledge base."""
 
     query: str
+
+
+class Generate(Value):
+    """Have a generator word an answer from passages, the best first. `approved` is what is said if it cannot."""
+
+    approved: str
+    hits: tuple[Hit, ...]
 
 
 class Run(Value):
@@ -70,4 +77,4 @@ class Listen(Value):
     """Nothing to do until the user speaks."""
 
 
-Step = Understand | Transcribe | Retrieve | Run | Rank | Record | Say | Settle | Listen
+Step = Understand | Transcribe | Retrieve | Generate | Run | Rank | Record | Say | Settle | Listen

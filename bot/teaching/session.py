@@ -20,8 +20,9 @@ from bot.core.policy import decide
 from bot.core.program import Program
 from bot.core.protocols import EventStore
 from bot.mailbox import Mailbox, committed
+from bot.models import Deadlines, Models
 from bot.teaching.asking import Asker
-from bot.turns import Deadlines, Models, Performer, Timing
+from bot.turns import Performer, unobserved
 
 CHANNEL = "interactive"
 
@@ -76,7 +77,7 @@ class Session:
 
     def __init__(self, store: EventStore, models: Models, asker: Asker, deadlines: Deadlines) -> None:
         self._box, self._models = _AskedBox(store, asker, models.program), models
-        self._performer = Performer(decide, time.time, _unobserved, deadlines)
+        self._performer = Performer(decide, time.time, unobserved, deadlines)
 
     async def say(self, text: str) -> None:
         """One turn, from what the person types to its end; a number presses a button of the turn before."""
@@ -103,10 +104,6 @@ class Session:
     async def history(self) -> Sequence[ev.Recorded]:
         """All facts up to now."""
         return await self._box.history()
-
-
-def _unobserved(timing: Timing) -> None:
-    """Nobody measures."""
 
 
 def patient(deadlines: Deadlines) -> Deadlines:

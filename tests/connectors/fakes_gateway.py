@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from bot.core.errors import BotError, DuplicateMismatch, NotFound, StorageUnavailable
 from bot.core.events import Entity, Event, Received, Recorded, Replied, Scored, Settled, Started, Understood
 from bot.core.messages import Address, Choice, Choices, Inbound, Message, Source, Text
-from bot.core.protocols import Outcome, Receipt
+from bot.core.protocols import Draft, Outcome, Receipt
 
 
 class MemoryGateway:
@@ -83,6 +83,10 @@ class MemoryGateway:
             async with self._changed:
                 while len(self.logs.get(conversation, [])) <= after:
                     await self._changed.wait()
+
+    async def follow_drafts(self, conversation: str, after: int) -> AsyncIterator[Recorded | Draft]:
+        async for recorded in self.follow(conversation, after):
+            yield recorded
 
     def seed(self, conversation: str, text: str, times: int) -> None:
         """Make a long past: turns with a reply each."""

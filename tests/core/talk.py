@@ -13,7 +13,7 @@ from bot.core.policy import decide
 from bot.core.program import Act, Behaviour, Collect, Edge, Flow, Intent, Program, Slot, SlotMapping, Variation
 from bot.core.protocols import ActionResult
 from bot.core.responses import render
-from bot.core.steps import Listen, Rank, Record, Retrieve, Run, Say, Settle, Step, Transcribe, Understand
+from bot.core.steps import Generate, Listen, Rank, Record, Retrieve, Run, Say, Settle, Step, Transcribe, Understand
 
 Action = ActionResult | Exception
 
@@ -21,7 +21,8 @@ Action = ActionResult | Exception
 class Talk:
     """One conversation with a program. `hits` is what every retrieval finds; `actions` what custom actions return.
 
-    `ranking` is what the learned ranking says after an action; without an entry it is not sure.
+    `ranking` is what the learned ranking says after an action; without an entry it is not sure. `wording` is what every
+    answer is worded as, `asked` the last step that had one worded.
     """
 
     def __init__(self, program: Program, actions: Mapping[str, Action] | None = None, hits: Sequence[Hit] = ()) -> None:
@@ -30,6 +31,8 @@ class Talk:
         self.log: list[Recorded] = []
         self.steps: list[Step] = []
         self.ranking: dict[str, Scored] = {}
+        self.wording = ev.Generated(model="m", fallback="failed")
+        self.asked: Generate | None = None
         self.at = 1000.0
         self.add(ev.Started(channel="test", sender="s"))
 
@@ -84,6 +87,9 @@ class Talk:
                 self.add(ev.Transcribed(text="spoken words", language="en", bundle="b"))
             case Retrieve(query=query):
                 self.add(ev.Retrieved(query=query, hits=self.hits, floor=0.5, index="i"))
+            case Generate():
+                self.asked = step
+                self.add(self.wording)
             case Run():
                 self.act(step)
             case Rank(otherwise=otherwise, below=below):

@@ -18,7 +18,8 @@ import grpc
 from bot.core import events as ev
 from bot.core.program import Program
 from bot.core.protocols import ActionServer, Understanding, Utterance
-from bot.manager import Deadlines, ManagerLimits
+from bot.manager import ManagerLimits
+from bot.models import Deadlines
 from bot.project import load_project
 from tests.fakes import Clock, MemoryStore, inbound, managing, models
 

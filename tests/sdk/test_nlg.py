@@ -10,7 +10,8 @@ from bot.core.errors import SkillError
 from bot.core.messages import Choices, Custom, Image, Text
 from bot.core.program import Program, Variation
 from bot.core.protocols import ActionResult, Worded, Wording
-from bot.manager import Deadlines, ManagerLimits
+from bot.manager import ManagerLimits
+from bot.models import Deadlines
 from bot.sdk.choose import spoken_for
 from bot.sdk.nlg import NlgServer
 from tests import fakes

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.core import events as ev
-from bot.manager import Deadlines, ManagerLimits
+from bot.manager import ManagerLimits
+from bot.models import Deadlines
 from bot.project.endpoints import Endpoint
 from bot.sdk.grpc import GrpcActions
 from bot.sdk.http import HttpActions

@@ -12,7 +12,8 @@ from bot.core import events as ev
 from bot.core.errors import Rejected
 from bot.core.messages import Choice, Choices, Image, Message, Text
 from bot.core.protocols import ActionCall, ActionResult, Worded
-from bot.manager import Deadlines, ManagerLimits
+from bot.manager import ManagerLimits
+from bot.models import Deadlines
 from bot.sdk.http import HttpActions
 from tests.fakes import Actions, MemoryStore, inbound, managing, models, program, tell
 from tests.sdk.serving import answering

@@ -10,12 +10,12 @@ from bot.core.program import Button, Intent, Variation
 from bot.core.protocols import Understanding, Utterance
 from bot.core.rasa.stories import Line
 from bot.core.script import Did, Heard
+from bot.models import Deadlines, Models
 from bot.project import NluData
 from bot.project.nlu import NluExample
 from bot.teaching.asking import Asker
 from bot.teaching.files import keep_examples, keep_story, new_examples, told
 from bot.teaching.session import Session
-from bot.turns import Deadlines, Models
 from bot.yaml import read_yaml
 from tests.fakes import MemoryStore
 from tests.testing.small import PROGRAM, rank, understand

@@ -18,7 +18,7 @@ from bot.core.messages import Audio, Choice, Message
 from bot.core.program import Program
 from bot.core.responses import fill, slot_values
 from bot.core.script import REQUESTED
-from training.why.told import Book, decision
+from training.why.told import Book, decision, wording
 from training.why.values import (
     Acted,
     Aftermath,
@@ -208,6 +208,8 @@ def _moved(event: ev.Event, book: Book) -> Moved | None:
             return Moved(what=f"the form asks for {event.value}")
         case ev.ActionRejected():
             return Moved(what=f"{event.action} refused the message")
+        case ev.Generated():
+            return Moved(what=wording(event))
         case ev.Failed():
             return Moved(what=f"failed at {event.stage}: {event.code} {event.detail}".rstrip())
         case _:

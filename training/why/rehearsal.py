@@ -247,6 +247,9 @@ class _Rehearsal:
                 self.note(*step.events)
             case st.Retrieve(query=query):
                 return self.look_up(query)
+            case st.Generate():
+                # What is said may be worded anew each time; whence it comes is what counts here.
+                self.note(ev.Generated(model="", fallback="rehearsed"))
             case st.Rank():
                 return self.ask_ranking(step)
             case st.Run():

@@ -167,3 +167,13 @@ def _unsure(event: ev.Predicted, book: Book) -> str:
         )
     said = {"no ranking": "there is no learned ranking in the bundle", "": "the ranking was not asked"}
     return f" ({said.get(event.reason, f'the learned ranking did not help: {event.reason}')})"
+
+
+def wording(event: ev.Generated) -> str:
+    """What came of having an answer worded."""
+    passed = sum(not check.detail for check in event.checks)
+    if not event.fallback:
+        return f"worded by {event.model} in {event.seconds:.2f} s; {passed} checks passed"
+    refused = next((check.detail for check in event.checks if check.detail), "")
+    told = f": {event.rejected!r}{f' ({refused})' if refused else ''}" if event.rejected else ""
+    return f"said as approved: the wording of {event.model or 'the generator'} was refused, {event.fallback}{told}"

@@ -1,0 +1,70 @@
+"""The chain that every sentence of a generator goes through before anybody sees it. Pure; the first refusal counts.
+
+A sentence is checked against the texts that it may rest on: passages, the approved answer, known slots. Each check is a
+function of sentence and sources; the learned scorer comes last, since it costs most. What passes is cited: the passage
+that shares most with it is its source.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from skills.support import stem, unsupported
+
+_WORD = re.compile(r"\w+")
+_END = re.compile(r"[.!?]+[\"')\]]*(?=\s)|[。！？]+[”’」）]*|\n")
+
+Judge = Callable[[str, Sequence[str]], str]
+"""Given a sentence and its sources: what is wrong with it, "" if nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of a sentence: the checks that passed, and the one that did not with what it found."""
+
+    passed: tuple[str, ...]
+    refused: str = ""
+    detail: str = ""
+    source: int = 0
+
+
+class Chain:
+    """Named judges in their order."""
+
+    def __init__(self, judges: Sequence[tuple[str, Judge]]) -> None:
+        self._judges = tuple(judges)
+
+    def check(self, sentence: str, sources: Sequence[str]) -> Verdict:
+        """Ask the judges in order up to the first refusal; `source` is the place of the text that supports it best."""
+        passed: list[str] = []
+        for name, judge in self._judges:
+            detail = judge(sentence, sources)
+            if detail:
+                return Verdict(tuple(passed), name, detail)
+            passed.append(name)
+        return Verdict(tuple(passed), source=_nearest(sentence, sources))
+
+
+def supported(sentence: str, sources: Sequence[str]) -> str:
+    """The deterministic support checks as a judge."""
+    found = unsupported(sentence, sources)
+    return f"{found[0].check}: {found[0].what}" if found else ""
+
+
+def sentence_ends(text: str, start: int, done: bool) -> Iterator[int]:
+    """Where sentences end behind `start`; the last one counts when the text is `done`."""
+    end = start
+    for match in _END.finditer(text, start):
+        end = match.end()
+        yield end
+    if done and text[end:].strip():
+        yield len(text)
+
+
+def _nearest(sentence: str, sources: Sequence[str]) -> int:
+    """The place of the source that holds most of a sentence's words; the first of equals."""
+    words = {stem(word) for word in _WORD.findall(sentence)}
+    shared = [len(words & {stem(word) for word in _WORD.findall(source)}) for source in sources]
+    return shared.index(max(shared))
