@@ -70,11 +70,12 @@ class Wording:
             _log.warning("an answer is said as approved, the generator failed: %s", error)
             refusal = ev.Generated(model="", fallback="failed")
         seconds = time.perf_counter() - draft.began
-        checks = tuple(ev.Check(name=name) for name in draft.passed)
         whole = ev.Generated(model="", text=draft.text, cited=tuple(draft.cited))
         found = whole if refusal is None else refusal
+        failed = {check.name for check in found.checks}
+        passed = tuple(ev.Check(name=name) for name in draft.passed if name not in failed)
         common = {"model": self._generator.id, "first": draft.first, "seconds": seconds}
-        return found.model_copy(update={**common, "checks": checks + found.checks})
+        return found.model_copy(update={**common, "checks": passed + found.checks})
 
     def _prompt(self, step: st.Generate, state: Conversation) -> Prompt:
         # The talk ends with what the user said now; what was said since belongs to the answer under way.

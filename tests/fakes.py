@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -13,7 +13,17 @@ from bot.core import events as ev
 from bot.core.errors import BotError, Conflict, NotFound
 from bot.core.messages import Address, Inbound, Message, Text
 from bot.core.program import Act, Behaviour, Flow, Intent, Program, Variation
-from bot.core.protocols import ActionCall, ActionResult, EventStore, Hits, Query, Understanding, Utterance
+from bot.core.protocols import (
+    ActionCall,
+    ActionResult,
+    EventStore,
+    Hits,
+    Piece,
+    Prompt,
+    Query,
+    Understanding,
+    Utterance,
+)
 from bot.manager import Manager, ManagerLimits
 from bot.models import Models
 
@@ -161,6 +171,30 @@ class Shelf:
         self.queries.append(query)
         hit = ev.Hit(chunk="c1", document="d1", title="Returns", text="Thirty days.", score=self.score)
         return Hits(hits=(hit,), floor=0.5, index="i1")
+
+
+class Author:
+    """A `Generator` that writes given pieces, word for word. Then it fails with `error` if set, or waits if `hangs`."""
+
+    id = "author-1"
+
+    def __init__(self, *pieces: str, error: Exception | None = None, hangs: bool = False) -> None:
+        self.pieces, self.error, self.hangs = pieces, error, hangs
+        self.prompts, self.closed = list[Prompt](), 0
+
+    async def write(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+        self.prompts.append(prompt)
+        try:
+            for piece in self.pieces:
+                yield Piece(piece)
+                await asyncio.sleep(0)
+            if self.error is not None:
+                raise self.error
+            if self.hangs:
+                await asyncio.Event().wait()
+            yield Piece("", done=True, abstained=not self.pieces)
+        finally:
+            self.closed += 1
 
 
 class Actions:
