@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bot.core.protocols import Prompt
 from skills.values import Values, placeholders
 
 PAD, END, ABSTAIN, REPLY = "<|pad|>", "<|end|>", "<|abstain|>", "<|reply|>"
@@ -33,6 +34,13 @@ class Task:
     approved: str = ""
     slots: Mapping[str, str] = field(default_factory=dict)
     tone: str = ""
+
+
+def task_of(asked: Prompt) -> Task:
+    """The task of a prompt: what it is served with is what it is trained on. An approved text that is one of the
+    passages is not told twice."""
+    approved = "" if asked.approved in asked.passages else asked.approved
+    return Task(asked.talk, asked.passages, approved, asked.slots, asked.tone)
 
 
 def prompt(task: Task, values: Values) -> str:
