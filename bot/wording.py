@@ -94,12 +94,13 @@ class Wording:
         async with aclosing(pieces):
             async for piece in pieces:
                 draft.text += piece.text
+                before = draft.shown
                 if piece.abstained:
                     return ev.Generated(model="", fallback="abstained")
                 refusal = await self._check(hits, draft, piece.done)
                 if refusal is not None:
                     return refusal
-                if draft.shown and not piece.done:
+                if draft.shown > before and not piece.done:
                     show(draft.text[: draft.shown])
         return _whole(draft)
 

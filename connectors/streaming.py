@@ -1,9 +1,10 @@
 """A turn's messages as they are committed, in one of two forms.
 
-Server-sent events for a client that asks for them (`Accept: text/event-stream`): one event a message, then `done`.
-Every event has an id; a client whose stream broke posts the same message again with `Last-Event-ID` and gets what it
-has not seen, for the id holds the message's key, under which a resend is no new message. Lines of JSON for all other
-clients: that is what Rasa sends, under the very same content type.
+Server-sent events for a client that asks for them (`Accept: text/event-stream`): one event a message, then `done`; a
+`draft` holds the beginning of an answer that a generator is wording. Every other event has an id; a client whose
+stream broke posts the same message again with `Last-Event-ID` and gets what it has not seen, for the id holds the
+message's key, under which a resend is no new message. Lines of JSON for all other clients: that is what Rasa sends,
+under the very same content type.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pydantic import BaseModel
 
 from bot.core.errors import InputError
 from bot.core.events import Replied, Settled
-from bot.core.protocols import Gateway, Receipt
+from bot.core.protocols import Draft, Gateway, Receipt
 from connectors.rendering import rasa_messages
 
 _ID = re.compile(r"(?P<key>[\x21-\x7e]{1,128}):(?P<seq>\d{1,15})\.(?P<part>\d{1,6})")
@@ -33,11 +34,18 @@ class Position(NamedTuple):
 
 
 class Item(BaseModel):
-    """What an event carries."""
+    """What an event carries. `place` is its position; drafts have none, for they are not repeated."""
 
     name: str
-    place: tuple[int, int]
+    place: tuple[int, int] | None
     data: str
+
+
+class DraftText(BaseModel):
+    """The beginning of an answer that is being worded; the next message replaces it."""
+
+    recipient_id: str
+    text: str
 
 
 class Done(BaseModel):
@@ -89,7 +97,7 @@ async def as_events(
                     await response.write(b": still here\n\n")
                     continue
                 item = upcoming.result()
-                if item.place > at.seen:
+                if item.place is None or item.place > at.seen:
                     await response.write(_event(item, at.key))
                 upcoming = asyncio.ensure_future(anext(items))
         except StopAsyncIteration:
@@ -109,15 +117,20 @@ async def _begin(request: web.Request) -> web.StreamResponse:
 
 def _event(item: Item, key: str) -> bytes:
     kind = "" if item.name == "message" else f"event: {item.name}\n"
-    return f"{kind}id: {key}:{item.place[0]}.{item.place[1]}\ndata: {item.data}\n\n".encode()
+    place = f"id: {key}:{item.place[0]}.{item.place[1]}\n" if item.place else ""
+    return f"{kind}{place}data: {item.data}\n\n".encode()
 
 
 async def _items(gateway: Gateway, receipt: Receipt) -> AsyncGenerator[Item, None]:
     """The messages of the turn in Rasa's shape and, once it is over, its outcome. A turn is never silent."""
     said = False
     recipient, turn = receipt.conversation, receipt.turn
-    async for recorded in gateway.follow(recipient, receipt.seq):
+    async for recorded in gateway.follow_drafts(recipient, receipt.seq):
         if recorded.turn != turn:
+            continue
+        if isinstance(recorded, Draft):
+            draft = DraftText(recipient_id=recipient, text=recorded.text)
+            yield Item(name="draft", place=None, data=draft.model_dump_json())
             continue
         event, seq = recorded.event, recorded.seq
         messages = (event.message,) if isinstance(event, Replied) else ()

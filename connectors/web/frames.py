@@ -1,9 +1,9 @@
 """The frames of the WebSocket at `/api/v1/ws`, one JSON object each.
 
 The client says `hello` first, with the last `seq` it has seen. The server sends every public event after it, then
-`resumed`, then events as they happen; `reset` comes first when the client's past is gone (erased). Each `message` of
-the client is answered by `ack` (it is stored) or `error`. Its id makes a resend safe: after a reconnect a client sends
-again what was not acknowledged.
+`resumed`, then events as they happen, and drafts of answers that are being worded; `reset` comes first when the
+client's past is gone (erased). Each `message` of the client is answered by `ack` (it is stored) or `error`. Its id
+makes a resend safe: after a reconnect a client sends again what was not acknowledged.
 """
 
 from __future__ import annotations
@@ -47,6 +47,14 @@ class EventFrame(BaseModel):
     event: EventView
 
 
+class DraftFrame(BaseModel):
+    """Server: the answer to a turn so far, while it is being worded; the message that follows replaces it."""
+
+    type: Literal["draft"] = "draft"
+    turn: int
+    text: str
+
+
 class ErrorFrame(BaseModel):
     """Server: a frame was not taken. `id` names the message; `retry_after` (seconds) is set if trying again helps."""
 
@@ -74,4 +82,4 @@ class ResetFrame(BaseModel):
 CLIENT_FRAME: TypeAdapter[HelloFrame | MessageFrame] = TypeAdapter(
     Annotated[HelloFrame | MessageFrame, Field(discriminator="type")]
 )
-ServerFrame = AckFrame | EventFrame | ErrorFrame | ResumedFrame | ResetFrame
+ServerFrame = AckFrame | EventFrame | DraftFrame | ErrorFrame | ResumedFrame | ResetFrame

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from bot.core.errors import BotError, Refused
 from bot.core.events import Recorded, Settled
+from bot.core.protocols import Draft
 from connectors.api import ConversationApi
 from connectors.http import explain
 from connectors.limits import Limits
@@ -25,6 +26,7 @@ from connectors.views import event_view
 from connectors.web.frames import (
     CLIENT_FRAME,
     AckFrame,
+    DraftFrame,
     ErrorFrame,
     EventFrame,
     HelloFrame,
@@ -121,8 +123,11 @@ class Session:
                 await self._show(recorded)
             seen = page[-1].seq
         await self._send(ResumedFrame(conversation=self.conversation, last_seq=seen))
-        async for recorded in gateway.follow(self.conversation, seen):
-            await self._show(recorded)
+        async for news in gateway.follow_drafts(self.conversation, seen):
+            if isinstance(news, Draft):
+                await self._send(DraftFrame(turn=news.turn, text=news.text))
+            else:
+                await self._show(news)
 
     async def _show(self, recorded: Recorded) -> None:
         if view := event_view(recorded):

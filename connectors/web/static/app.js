@@ -25,6 +25,7 @@ let timer = 0;
 let asked = 0;
 let settled = 0;
 const drawn = new Map(); // client message id -> element
+const drafts = new Map(); // turn -> element of an answer that is being worded
 
 // --- connection -----------------------------------------------------------------------------------------------
 
@@ -68,6 +69,7 @@ function say(frame) {
 
 function receive(frame) {
   if (frame.type === "event") event(frame.event);
+  else if (frame.type === "draft") draft(frame);
   else if (frame.type === "ack") mark(frame.id, "sent");
   else if (frame.type === "error") refused(frame);
   else if (frame.type === "resumed") resumed();
@@ -75,6 +77,7 @@ function receive(frame) {
 }
 
 function reset() {
+  drafts.clear();
   shownSeq = asked = settled = 0;
   drawn.clear();
   log.replaceChildren();
@@ -168,7 +171,22 @@ function typing() {
   toBottom();
 }
 
-function drawBot({ seq, message }) {
+function draft({ turn, text }) {
+  // Sentence by sentence; screen readers wait for the message itself.
+  if (turn <= settled) return;
+  const row = drafts.get(turn) ?? element("li", "bot draft");
+  drafts.set(turn, row);
+  row.setAttribute("aria-live", "off");
+  const bubble = element("div", "bubble");
+  bubble.append(render(text));
+  row.replaceChildren(bubble);
+  place(row);
+  toBottom();
+}
+
+function drawBot({ seq, turn, message }) {
+  drafts.get(turn)?.remove();
+  drafts.delete(turn);
   const row = element("li", "bot");
   if (seq <= announcedSeq) row.setAttribute("aria-live", "off");
   const bubble = element("div", "bubble");
