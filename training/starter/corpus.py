@@ -1,7 +1,7 @@
 """Public dialogues and questions as training text: talk, and tasks whose answer is in their sources.
 
-Three tasks are made from replies of an agent: choose it among passages for the question asked, word it again from its
-bare content, and abstain when no passage holds it. Answers of question files make the first and the last. Everything is
+Three tasks are made from replies of an agent: choose it, or its bare content, among passages for the question asked and
+word it; word it from its bare content alone; and abstain when no passage holds it. Answers of question files make the first and the last. Everything is
 drawn by a hash of the row, so the same files give the same corpus.
 """
 
@@ -89,10 +89,11 @@ def answers(data: Path, split: str) -> Iterator[Sample]:
 
 
 def _task(before: Sequence[tuple[str, str]], reply: str, replies: Sequence[str], draw: random.Random) -> Sample:
-    if draw.random() < 0.4:
-        bare = _FILLER.sub("", reply).strip()
-        return _sample(Task(before, approved=bare or reply), reply)
-    return _chosen(before, reply, reply, replies, draw)
+    bare = _FILLER.sub("", reply).strip() or reply
+    kind = draw.random()
+    if kind < 0.2:
+        return _sample(Task(before, approved=bare), reply)
+    return _chosen(before, bare if kind < 0.6 else reply, reply, replies, draw)
 
 
 def _chosen(

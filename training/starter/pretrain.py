@@ -1,8 +1,8 @@
 """From files to a model folder: tokenizer, rows, two stages of training, and what they were worth.
 
-Stage one learns from talk, all of it; stage two from tasks, their answers alone, with some talk so that it is not
-forgotten. Bits per byte on dev talk tell how well the language is known, whatever the vocabulary; the loss on dev
-answers tells how well the task is.
+Stage one learns every word of talk and of tasks; stage two the answers of tasks alone, with some talk so that it is not
+forgotten, while the rate falls. Bits per byte on dev talk tell how well the language is known, whatever the vocabulary;
+the loss on dev answers tells how well the task is.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,20 @@ from training.steps import Plan, Point, loss_of, train
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is trained. `tokens`: how many are learned in stage one; `share`: how many tokens of it stage two has."""
+    """What is trained.
+
+    `tokens`: how many stage one reads; stage two reads a `share` of as many. `tasks`: the share of the agents' replies
+    that one is made of.
+    """
 
     vocabulary: int = 6144
     width: int = 256
     layers: int = 6
     length: int = 384
     batch: int = 40
-    tokens: int = 10_000_000
+    tokens: int = 6_000_000
     share: float = 0.35
-    tasks: float = 0.5
+    tasks: float = 0.1
     seed: int = 0
 
 
@@ -68,11 +72,13 @@ def pretrain(files: Files, recipe: Recipe, out: Path, progress: Progress) -> dic
     )
     model = make(recipe, tokenizer)
     # The first stage keeps its rate to the end, and the second falls: the whole is one schedule.
-    first = replace(_plan(recipe, talk, recipe.tokens), decay=0.0)
-    curve = train(model, talk, first, out / "talk", part(progress, 0.0, 1 - recipe.share))
+    every = _rows(tokenizer, [Sample("", given + learned) for given, learned in (*files.talk, *files.tasks)], recipe)
+    first = _plan(recipe, recipe.tokens, decay=0.0)
+    border = 1 / (1 + recipe.share)
+    curve = train(model, every, first, out / "first", part(progress, 0.0, border))
     mixed = _mixed(tasks, talk)
-    second = replace(_plan(recipe, mixed, int(recipe.tokens * recipe.share)), decay=1.0)
-    later = train(model, mixed, second, out / "tasks", part(progress, 1 - recipe.share, 1.0))
+    second = _plan(recipe, int(recipe.tokens * recipe.share), decay=1.0)
+    later = train(model, mixed, second, out / "second", part(progress, border, 1.0))
     model.save_pretrained(out, safe_serialization=True)
     tokenizer.save_pretrained(out)
     figures = {
@@ -146,9 +152,9 @@ def _rows(tokenizer: Any, samples: Sequence[Sample], recipe: Recipe) -> Rows:
     return pack(tokens_of(tokenizer, samples), recipe.length, tokenizer.pad_token_id)
 
 
-def _plan(recipe: Recipe, rows: Rows, tokens: int) -> Plan:
-    per_step = rows.learned / len(rows.ids) * recipe.batch
-    return Plan(steps=max(2, round(tokens / per_step)), batch=recipe.batch, seed=recipe.seed)
+def _plan(recipe: Recipe, tokens: int, decay: float) -> Plan:
+    steps = max(2, round(tokens / (recipe.batch * recipe.length)))
+    return Plan(steps=steps, batch=recipe.batch, seed=recipe.seed, decay=decay)
 
 
 def _mixed(tasks: Rows, talk: Rows) -> Rows:
