@@ -1,8 +1,8 @@
 """Public dialogues and questions as training text: talk, and tasks whose answer is in their sources.
 
 Three tasks are made from replies of an agent: choose it, or its bare content, among passages for the question asked and
-word it; word it from its bare content alone; and abstain when no passage holds it. Answers of question files make the first and the last. Everything is
-drawn by a hash of the row, so the same files give the same corpus.
+word it; word it from its bare content alone; and abstain when no passage holds it. Answers of question files make the
+first and the last. Everything is drawn by a hash of the row, so the same files give the same corpus.
 """
 
 from __future__ import annotations
