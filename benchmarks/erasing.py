@@ -5,12 +5,19 @@
 A copy of examples/shop gets one more logged conversation, with a word that exists nowhere else and a correction, so
 that it teaches. Then, by the command line: train, learn, why (a page inside and one outside the project), export;
 erase, and learn again. Before and after, the bytes of every file of the project are searched, models and log included.
-Prints one JSON object; exit code 1 if the word is in a file after erasing, or after the next learning.
+Meanwhile a bot is open in this process, as `bot serve` has it, and the same person speaks to it: all texts that objects
+of this process still hold are searched as well. (Memory that was freed is not: the operating system gives it away
+again when it likes, and only the end of the process empties it.)
+
+Prints one JSON object; exit code 1 if the word is in a file or an object after erasing, in a file after the next
+learning, or if the receipt names no snapshot or no bundle.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import gc
 import json
 import shutil
 import subprocess
@@ -18,7 +25,12 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from types import CodeType
 from typing import Any
+
+from bot.app import LOOK_EVERY, Wiring, open_bot
+from bot.core.messages import Address, Message, Text
+from bot.core.protocols import Inbound
 
 ROOT = Path(__file__).parent.parent
 BOT = str(Path(sys.executable).with_name("bot"))
@@ -32,12 +44,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--keep", type=Path, help="work in this folder and leave it")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        found = check(given.keep or Path(folder))
+        found = asyncio.run(check(given.keep or Path(folder)))
     print(json.dumps(found, indent=1))
-    return 1 if found["after_erasing"] or found["after_learning_again"] or found["rows_left"] else 0
+    left = ("after_erasing", "after_learning_again", "rows_left", "remembered_after")
+    named = found["receipt"]["snapshots"] and found["receipt"]["bundles"]
+    return 1 if any(found[name] for name in left) or not named else 0
 
 
-def check(folder: Path) -> dict[str, Any]:
+async def check(folder: Path) -> dict[str, Any]:
     """All steps, in a folder."""
     shop = folder / "shop"
     if not shop.exists():
@@ -48,9 +62,15 @@ def check(folder: Path) -> dict[str, Any]:
     _bot("why", WHO, "1", "-p", str(shop), "--html", str(folder / "why.html"))
     _bot("why", WHO, "1", "-p", str(shop), "--html", str(shop / "why.html"))
     _bot("export", WHO, "-p", str(shop), "-o", str(shop / "export.jsonl"))
-    before = holding(folder)
-    receipt = _json("erase", WHO, "-p", str(shop), "--yes", "--json")
-    after = holding(folder)
+    async with open_bot(shop, Wiring(watch=True, patient=True)) as bot:
+        message = Message(id="u", parts=(Text(text=f"and is the {WORD} cup there"),))
+        address = Address(channel="rest", conversation=f"{WHO}-live", sender=WHO)
+        await (await bot.manager.submit(Inbound(address=address, message=message, key="u"))).settled()
+        del message
+        objects, before = remembered(WORD), holding(folder)
+        receipt = await asyncio.to_thread(_json, "erase", WHO, "-p", str(shop), "--yes", "--json")
+        await asyncio.sleep(2 * LOOK_EVERY)
+        after, left = holding(folder), remembered(WORD)
     again = _json("learn", str(shop), "--json")
     return {
         "learned": learned.get("outcome"),
@@ -60,6 +80,8 @@ def check(folder: Path) -> dict[str, Any]:
         "removed": receipt["removed"],
         "remaining": receipt["remaining"],
         "after_erasing": after,
+        "remembered_before": objects,
+        "remembered_after": left,
         "learned_again": again.get("outcome"),
         "after_learning_again": holding(folder),
         "rows_left": rows_of(shop, WHO),
@@ -71,6 +93,26 @@ def holding(folder: Path) -> list[str]:
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     found = [path for path in files if any(word.encode() in path.read_bytes() for word in (WORD, MAIL))]
     return [path.relative_to(folder).as_posix() for path in found]
+
+
+def remembered(word: str) -> int:
+    """How many texts that can be reached in this process hold a word, other than the word and constants of code."""
+    gc.collect()
+    seen, found, here = set[int](), set[int](), sys._getframe()
+    waiting: list[Any] = gc.get_objects()
+    while waiting:
+        reached: list[Any] = []
+        for item in gc.get_referents(*waiting):
+            if id(item) in seen or item is here or isinstance(item, CodeType | type(sys)):
+                continue
+            seen.add(id(item))
+            if isinstance(item, str | bytes):
+                text = item if isinstance(item, str) else item.decode("utf-8", "replace")
+                found |= {id(item)} if word in text and text != word else set()
+            else:
+                reached.append(item)
+        waiting = reached
+    return len(found)
 
 
 def rows_of(shop: Path, conversation: str) -> int:

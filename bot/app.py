@@ -2,7 +2,7 @@
 
 `open_bot` gives a running bot for a project folder: log, models, knowledge, actions, manager. While it is open it looks
 at the model and index pointers every second and swaps to a new bundle between turns; one that does not verify is
-reported and not used, and the old one goes on serving.
+reported and not used, and the old one goes on serving. When somebody was erased, it drops what it remembers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from weakref import WeakSet
 
 import structlog
 
@@ -23,6 +24,7 @@ from bot.config import EncoderSettings as EncoderChoice
 from bot.config import Settings
 from bot.core.errors import BotError, NotFound
 from bot.core.protocols import Hits, Query, Ranked, Situation, Understanding, Utterance
+from bot.forgetting import Erasures, forget_numbers
 from bot.manager import Manager, ManagerLimits
 from bot.models import Deadlines, Models
 from bot.project import Project, load_project
@@ -111,6 +113,7 @@ class Bot:
     source: ActionSource
     retired: list[Loaded] = field(default_factory=list)
     canary: Canary | None = None
+    beside: WeakSet[AnyRunner] = field(default_factory=WeakSet)
 
     async def swap(self, loaded: Loaded) -> None:
         """New turns use other models; turns under way keep theirs, so the old threads end one swap later."""
@@ -120,6 +123,15 @@ class Bot:
         self.retired = [self.loaded]
         self.loaded, self.manager.models = loaded, loaded.models
         _log.info("models swapped", bundle=loaded.bundle.id, index=loaded.index is not None)
+
+    def forget(self) -> None:
+        """Drop what is remembered of texts and of conversations at rest; the log has what it still may have."""
+        self.encoder.forget()
+        forget_numbers()
+        kept = [runner for loaded in (*self.retired, self.loaded) for runner in loaded.runners]
+        for runner in (*kept, *self.beside):
+            runner.forget()
+        self.manager.forget()
 
     async def parse(self, text: str) -> Understanding:
         """Run the classifiers over one text, outside any conversation."""
@@ -228,11 +240,12 @@ def load_candidate(bot: Bot, bundle: str) -> Candidate:
     understand, rank = _skills(opened, project, bot.encoder)
     turn = None if index is None else turned(index.projected(None), opened.path, bot.encoder)
     search = None if turn is None else _search(turn, project)
+    runners: list[AnyRunner] = [runner for runner in (understand, rank, search) if runner is not None]
+    bot.beside.update(runners)
 
     def close() -> None:
-        for runner in (understand, rank, search):
-            if runner is not None:
-                runner.close()
+        for runner in runners:
+            runner.close()
 
     return Candidate(bundle, understand.run, rank.run if rank else None, close, search.run if search else None)
 
@@ -324,7 +337,8 @@ async def _stop(bot: Bot, watcher: asyncio.Task[None] | None) -> None:
 
 
 async def _watch(bot: Bot) -> None:
-    """Swap when a pointer moves. What cannot be loaded is reported once and the old models stay."""
+    """Swap when a pointer moves, forget when somebody was erased. What cannot be loaded is told once, the old stays."""
+    erasures = Erasures(bot.settings.state_folder(bot.root))
     models = PointerWatch(model_store(bot.settings, bot.root), bot.loaded.bundle.id)
     index = index_folder(bot.settings, bot.root) / "CURRENT"
     seen = _content(index)
@@ -332,6 +346,8 @@ async def _watch(bot: Bot) -> None:
         await asyncio.sleep(LOOK_EVERY)
         if bot.canary is not None:
             await _look(bot.canary)
+        if erasures.happened():
+            bot.forget()
         try:
             changed = models.changed() is not None
             found = _content(index)

@@ -330,12 +330,12 @@ class Manager:
             over.set_result(None)
         box.on_end = self._ended  # now, so that outcomes of long ago are not reported
         self._boxes[conversation] = box
-        self._forget_idle()
+        self.forget(self.limits.cached)
         self._wake(box)
 
-    def _forget_idle(self) -> None:
-        """Keep the cache to its size; those at work stay."""
-        surplus = len(self._boxes) - self.limits.cached
+    def forget(self, kept: int = 0) -> None:
+        """Keep so many conversations in memory, those used last; those at work stay."""
+        surplus = len(self._boxes) - kept
         if surplus > 0:
             # The longest unused first, and no look at the others: this is done for every new conversation.
             free = (name for name, box in self._boxes.items() if box.idle and name not in self._awaited)

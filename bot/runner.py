@@ -168,6 +168,10 @@ class Runner(Generic[In, Out]):
             alarm.cancel()
             self._waiting -= 1
 
+    def forget(self) -> None:
+        """Drop the results that are kept."""
+        self._kept.clear()
+
     def close(self) -> None:
         """End the thread after the batch it runs; a hung one is left behind."""
         self._closed = True
@@ -241,15 +245,18 @@ class Runner(Generic[In, Out]):
     # On the skill's thread
 
     def _work(self, worker: _Worker) -> None:
-        while not worker.abandoned:
-            batch, last = self._collect()
-            if batch:
-                worker.since, worker.running = time.monotonic(), tuple(batch)
-                done = self._run(batch)
-                worker.running = ()
-                self._post(batch[0].loop, done, worker)
-            if last:
-                return
+        while not worker.abandoned and self._serve(worker):
+            pass
+
+    def _serve(self, worker: _Worker) -> bool:
+        """Run what waits; whether more may come. Its own function: nothing is held while the next is awaited."""
+        batch, last = self._collect()
+        if batch:
+            worker.since, worker.running = time.monotonic(), tuple(batch)
+            done = self._run(batch)
+            worker.running = ()
+            self._post(batch[0].loop, done, worker)
+        return not last
 
     def _post(self, loop: asyncio.AbstractEventLoop, done: Sequence[tuple[_Job, Any]], worker: _Worker) -> None:
         with suppress(RuntimeError):  # the loop was closed while the skill ran: nobody waits any more

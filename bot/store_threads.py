@@ -57,23 +57,23 @@ class JobThread(Generic[Work]):
 
     def _run(self) -> None:
         batch: list[Job[Work]] = []
+        last = False
         try:
-            while (first := self._jobs.get()) is not None:
-                batch, last = self._drain(first)
-                self._do(batch)
-                batch = []
-                if last:
-                    return
+            while not last:
+                batch, last = self._drain()
+                if batch:
+                    self._do(batch)
+                batch = []  # what was done is not held while the next is awaited
         finally:
             self._ended = True
             self._refuse(batch)
 
-    def _drain(self, first: Job[Work]) -> tuple[list[Job[Work]], bool]:
-        """Everything that waits, up to the largest batch; and whether the end was among it."""
-        batch = [first]
+    def _drain(self) -> tuple[list[Job[Work]], bool]:
+        """What comes next and all that waits behind it, up to the largest batch; and whether the end was among it."""
+        batch: list[Job[Work]] = []
         while len(batch) < self._largest:
             try:
-                job = self._jobs.get_nowait()
+                job = self._jobs.get_nowait() if batch else self._jobs.get()
             except queue.Empty:
                 break
             if job is None:

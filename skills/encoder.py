@@ -136,6 +136,11 @@ class Encoder:
                 self._recent.put(text, encoding)
         return [done[text] for text in texts]
 
+    def forget(self) -> None:
+        """Drop the encodings of recent texts."""
+        with self._lock:
+            self._recent.clear()
+
     def _encoded(self, texts: Sequence[str], layers: Sequence[int]) -> Iterator[tuple[str, Encoding]]:
         tokens = [self._tokens(text) for text in texts]
         for rows in self._batches([len(item) for item in tokens]):

@@ -43,3 +43,8 @@ class Recent:
         self._kept[text] = (encoding, size)
         while self._size > self._limit:
             self._size -= self._kept.popitem(last=False)[1][1]
+
+    def clear(self) -> None:
+        """Keep nothing of what is here."""
+        self._kept.clear()
+        self._size = 0

@@ -284,6 +284,18 @@ async def test_idle_conversations_are_forgotten_and_read_again() -> None:
         assert receipt.turn == 3
 
 
+async def test_conversations_at_rest_can_be_forgotten_and_those_at_work_stay() -> None:
+    reader = Reader()
+    async with managing(given=models(reader)) as manager:
+        assert await tell(manager, "hello", conversation="a") == ["Hello!"]
+        reader.gate.clear()
+        receipt = await manager.submit(inbound("hello", conversation="b"))
+        manager.forget()
+        reader.gate.set()
+        assert (await receipt.settled()).outcome == "replied"
+        assert (await manager.submit(inbound("hello", conversation="a"))).turn == 2
+
+
 # Failure
 
 

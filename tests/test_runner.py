@@ -82,6 +82,16 @@ async def test_a_failure_is_not_remembered() -> None:
     runner.close()
 
 
+async def test_what_was_remembered_can_be_dropped() -> None:
+    skill = EchoSkill()
+    runner: Runner[Any, Any] = Runner(skill, memory=Memory(str, 2))
+    await runner.run("a")
+    runner.forget()
+    await runner.run("a")
+    runner.close()
+    assert skill.batches == [["a"], ["a"]]
+
+
 async def test_a_memory_of_no_size_keeps_nothing() -> None:
     skill = EchoSkill()
     runner: Runner[Any, Any] = Runner(skill, memory=Memory(str, 0))

@@ -38,6 +38,15 @@ def test_the_least_recently_used_goes_first() -> None:
     assert [recent.get(text, ()) is not None for text in "abc"] == [True, False, True]
 
 
+def test_what_is_dropped_makes_room() -> None:
+    recent = Recent(70)
+    recent.put("a", made())
+    recent.clear()
+    for text in ("b", "c"):
+        recent.put(text, made())
+    assert [recent.get(text, ()) is not None for text in "abc"] == [False, True, True]
+
+
 def test_long_texts_and_no_room_keep_nothing() -> None:
     recent, none = Recent(1000), Recent(0)
     recent.put("x" * (LONGEST + 1), made())
