@@ -2,43 +2,49 @@
 
 Each text being written has a place, a row of the memory of keys and values. A step reads a piece of one new prompt,
 then writes one token of every text whose prompt is read (continuous batching, Yu et al. 2022, "Orca"). When a text is
-done, its keys and values are kept while there is room, and a prompt that begins like one of them starts behind the part
-that they share: a turn of a conversation pays for its new tokens only.
+done, the keys and values of its beginning are kept while there is room, and a prompt that begins like one of them
+starts behind the part that they share: a turn of a conversation pays for its new tokens only.
 """
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bot.core.errors import InputError, Overloaded
-from skills.decoder_graph import DecoderShape
-
-if TYPE_CHECKING:
-    import onnxruntime
+from skills.decoder_shape import DecoderShape
 
 Floats = npt.NDArray[np.float32]
 Choose = Callable[[Floats, Sequence[int]], int]
-"""Given the logits, (vocabulary,), and the tokens written so far, the next token."""
+"""Given the logits, (vocabulary,), and the tokens written so far, the next token. The logits are overwritten later."""
 
 PIECE = 128
 """Tokens of a prompt that are read in one step, while others wait for their next token."""
+_LIKELY = 1024
+"""Tokens among which a drawn one is looked for first; all others only if these do not hold enough of the odds."""
 
 
 @dataclass(slots=True, eq=False)
 class Writing:
-    """A text under way. `tokens`: prompt and what was written; `read`: how many of them are in memory."""
+    """A text under way. `tokens`: prompt and what was written; `read`: how many of them are in memory; `recalled`: how
+    many were never read because they were kept; `stable`: how many of the first are worth keeping; `broken`: the model
+    gave something that is no number, and the text cannot go on."""
 
     tokens: list[int]
     choose: Choose
     prompt: int
     place: int
+    stable: int
     read: int = 0
+    recalled: int = 0
+    broken: bool = False
 
     @property
     def written(self) -> list[int]:
@@ -48,11 +54,12 @@ class Writing:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`places`: texts at a time; `room`: tokens of a text, prompt included; `kept`: bytes for texts that are done."""
+    """`places`: texts at a time; `room`: tokens of a text, prompt included; `kept`: bytes for beginnings of texts that
+    are done."""
 
     places: int = 16
-    room: int = 1024
-    kept: int = 256 << 20
+    room: int = 1536
+    kept: int = 128 << 20
     threads: int = 1
 
 
@@ -64,21 +71,31 @@ class _Kept:
     past: Floats = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A run of the graph that is prepared: what goes in is written into the arrays, the logits are found in theirs."""
+
+    binding: Any
+    ids: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int32]
+    total: npt.NDArray[np.int32]
+    logits: Floats | None
+
+
 class Decoder:
     """A loaded model; used by one thread at a time."""
 
-    def __init__(self, graph: bytes, shape: DecoderShape, limits: Limits | None = None) -> None:
+    def __init__(self, graph: Path, shape: DecoderShape, limits: Limits | None = None) -> None:
         import onnxruntime
 
-        self.limits = limits or Limits()
-        room = min(self.limits.room, shape.length)
+        self.limits, self._shape = limits or Limits(), shape
         options = session_options(self.limits.threads)
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
         # (layer, key or value) first, so that some places of one of them are one piece of memory.
-        self._past = np.zeros((shape.layers, 2, self.limits.places, shape.kv_heads, room, shape.head_width), np.float32)
+        self._past = np.zeros(_past_size(shape, self.limits), np.float32)
         self._texts: list[Writing] = []
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
-        self._bound: dict[tuple[int, int], list[tuple[str, onnxruntime.OrtValue]]] = {}
+        self._steps: dict[int, _Step] = {}
         self._count = 0
 
     @property
@@ -91,8 +108,8 @@ class Decoder:
         """The most tokens of a text, prompt included."""
         return int(self._past.shape[4])
 
-    def open(self, prompt: Sequence[int], choose: Choose) -> Writing:
-        """Begin a text.
+    def open(self, prompt: Sequence[int], choose: Choose, stable: int | None = None) -> Writing:
+        """Begin a text. The first `stable` tokens are likely to begin another one; all of them if not said.
 
         Raises:
             InputError: the prompt is empty or leaves no room to write.
@@ -102,81 +119,102 @@ class Decoder:
             raise InputError(f"a prompt of {len(prompt)} tokens; from 1 to {self.room - 1} fit")
         if len(self._texts) >= self.limits.places:
             raise Overloaded(f"{len(self._texts)} texts are being written already; try again in a moment")
-        writing = Writing(list(prompt), choose, len(prompt), len(self._texts))
-        writing.read = self._recall(writing)
+        most = self.room if stable is None else stable
+        writing = Writing(list(prompt), choose, len(prompt), len(self._texts), most)
+        writing.read = writing.recalled = self._recall(writing)
         self._texts.append(writing)
         return writing
 
     def step(self) -> list[tuple[Writing, int]]:
-        """Go on a little; the tokens that were written now. A text whose room is used up writes no more."""
+        """Go on a little; the tokens that were written now. A text whose room is used up, or that is broken, writes no
+        more."""
         fresh = []
         new = next((text for text in self._texts if len(text.tokens) - text.read > 1), None)
-        if new is not None and (token := self._read(new)) is not None:
-            fresh.append((new, token))
+        if new is not None:
+            fresh = self._read(new)
         ready = [text for text in self._texts if len(text.tokens) - text.read == 1 and text.read < self.room]
-        ready = [text for text in ready if not fresh or text is not new]
+        ready = [text for text in ready if not text.broken and not (fresh and text is new)]
         return [*fresh, *self._write(ready)] if ready else fresh
 
     def close(self, writing: Writing) -> None:
-        """End a text and keep what was read of it."""
+        """End a text and keep its beginning."""
         if writing not in self._texts:
             return
-        self._keep(writing)
+        if not writing.broken:
+            self._keep(writing)
         last = self._texts.pop()
         if last is not writing:
             self._past[:, :, writing.place, :, : last.read] = self._past[:, :, last.place, :, : last.read]
             last.place = writing.place
             self._texts[last.place] = last
 
-    def _read(self, text: Writing) -> int | None:
+    def _read(self, text: Writing) -> list[tuple[Writing, int]]:
         """Read a piece of a prompt; the first token written, if that was all."""
         piece = text.tokens[text.read : text.read + PIECE]
-        ids = np.array([piece], np.int64)
-        logits = self._run(ids, np.array([text.read + len(piece) - 1], np.int32), text.place)
+        step = self._prepared(text.place, 1, len(piece))
+        step.ids[0] = piece
+        step.ends[0] = text.read + len(piece) - 1
+        logits = self._run(step)
         text.read += len(piece)
-        return self._chosen(text, logits[0, -1]) if text.read == len(text.tokens) else None
+        return self._chosen([(text, logits[0, -1])]) if text.read == len(text.tokens) else []
 
     def _write(self, ready: list[Writing]) -> list[tuple[Writing, int]]:
         """One more token of each. All places run, so that they are one piece of memory.
 
         A text that is not ready reads its next token too, and reads it again when its turn comes.
         """
-        places = [min(text.read, self.room - 1) for text in self._texts]
-        ids = np.array([[text.tokens[place]] for text, place in zip(self._texts, places, strict=True)], np.int64)
-        logits = self._run(ids, np.array(places, np.int32), 0)
+        count = len(self._texts)
+        if count not in self._steps:
+            self._steps[count] = self._prepared(0, count, 1)
+        step = self._steps[count]
+        for text in self._texts:
+            step.ends[text.place] = place = min(text.read, len(text.tokens) - 1, self.room - 1)
+            step.ids[text.place] = text.tokens[place]
+        logits = self._run(step)
         for text in ready:
             text.read += 1
-        return [(text, self._chosen(text, logits[text.place, -1])) for text in ready]
+        return self._chosen([(text, logits[text.place, -1]) for text in ready])
 
-    def _chosen(self, text: Writing, logits: Floats) -> int:
-        token = text.choose(logits, text.written)
-        text.tokens.append(token)
-        return token
+    def _chosen(self, found: list[tuple[Writing, Floats]]) -> list[tuple[Writing, int]]:
+        fresh = []
+        for text, logits in found:
+            if not np.isfinite(logits.max()):
+                text.broken = True
+                continue
+            token = text.choose(logits, text.written)
+            text.tokens.append(token)
+            fresh.append((text, token))
+        return fresh
 
-    def _run(self, ids: npt.NDArray[np.int64], ends: npt.NDArray[np.int32], first: int) -> Floats:
-        binding = self._session.io_binding()
-        binding.bind_cpu_input("ids", ids)
-        binding.bind_cpu_input("ends", ends)
-        binding.bind_cpu_input("total", ends.max(keepdims=True) + np.int32(1))
-        for name, value in self._memory(first, len(ids)):
-            binding.bind_ortvalue_input(name, value)
-            binding.bind_ortvalue_output(f"{name}.out", value)
-        binding.bind_output("logits")
-        self._session.run_with_iobinding(binding)
-        logits: Floats = binding.get_outputs()[-1].numpy()
+    def _run(self, step: _Step) -> Floats:
+        """The logits, (texts, tokens, vocabulary)."""
+        step.total[0] = step.ends.max() + 1
+        self._session.run_with_iobinding(step.binding)
+        logits: Floats = step.binding.get_outputs()[-1].numpy() if step.logits is None else step.logits
         return logits
 
-    def _memory(self, first: int, count: int) -> list[tuple[str, onnxruntime.OrtValue]]:
-        """The keys and values of some places, by name, as onnxruntime takes them, without a copy."""
-        if (first, count) not in self._bound:
-            import onnxruntime
+    def _prepared(self, first: int, count: int, length: int) -> _Step:
+        """A run over some places. Keys and values are read and written where they are, without a copy."""
+        import onnxruntime
 
-            self._bound[first, count] = [
-                (f"{kind}{n}", onnxruntime.OrtValue.ortvalue_from_numpy(self._past[n, half, first : first + count]))
-                for n in range(len(self._past))
-                for half, kind in enumerate(("key", "value"))
-            ]
-        return self._bound[first, count]
+        def value(array: npt.NDArray[Any]) -> Any:
+            return onnxruntime.OrtValue.ortvalue_from_numpy(array)
+
+        binding = self._session.io_binding()
+        ids, ends, total = np.zeros((count, length), np.int64), np.zeros(count, np.int32), np.zeros(1, np.int32)
+        for name, array in (("ids", ids), ("ends", ends), ("total", total)):
+            binding.bind_ortvalue_input(name, value(array))
+        for n in range(len(self._past)):
+            for half, kind in enumerate(("key", "value")):
+                past = value(self._past[n, half, first : first + count])
+                binding.bind_ortvalue_input(f"{kind}{n}", past)
+                binding.bind_ortvalue_output(f"{kind}{n}.out", past)
+        if length > 1:
+            binding.bind_output("logits")
+            return _Step(binding, ids, ends, total, None)
+        logits = np.empty((count, 1, self._shape.vocabulary), np.float32)
+        binding.bind_ortvalue_output("logits", value(logits))
+        return _Step(binding, ids, ends, total, logits)
 
     def _recall(self, writing: Writing) -> int:
         """Put the longest kept beginning of a prompt into its place; how many tokens. The last is always read anew."""
@@ -192,8 +230,11 @@ class Decoder:
         return shared
 
     def _keep(self, writing: Writing) -> None:
-        tokens = np.array(writing.tokens[: writing.read], np.int64)
-        for number in [n for n, kept in self._kept.items() if _common(kept.tokens, tokens) == len(kept.tokens)]:
+        tokens = np.array(writing.tokens[: min(writing.read, writing.stable)], np.int64)
+        common = {number: _common(kept.tokens, tokens) for number, kept in self._kept.items()}
+        if any(shared == len(tokens) for shared in common.values()):
+            return  # one that is kept begins like it
+        for number in [number for number, shared in common.items() if shared == len(self._kept[number].tokens)]:
             del self._kept[number]  # this one begins like it and goes on
         self._count += 1
         self._kept[self._count] = _Kept(tokens, self._past[:, :, writing.place, :, : len(tokens)].copy())
@@ -214,14 +255,24 @@ def sampled(temperature: float, top_p: float, seed: int) -> Choose:
     draws = np.random.default_rng(seed)
 
     def choose(logits: Floats, written: Sequence[int]) -> int:
-        scaled = logits.astype(np.float64) / temperature
-        odds = np.exp(scaled - scaled.max())
-        order = np.argsort(-odds, kind="stable")
-        shares = odds[order] / odds.sum()
-        inside = order[: int(np.searchsorted(np.cumsum(shares), top_p)) + 1]
+        odds = np.exp((logits - logits.max()) / np.float32(temperature)).astype(np.float64)
+        likely = np.argpartition(-odds, _LIKELY)[:_LIKELY] if len(odds) > 2 * _LIKELY else np.arange(len(odds))
+        if odds[likely].sum() < top_p * odds.sum():
+            likely = np.arange(len(odds))
+        order = likely[np.lexsort((likely, -odds[likely]))]
+        inside = order[: int(np.searchsorted(np.cumsum(odds[order]), top_p * odds.sum())) + 1]
         return int(draws.choice(inside, p=odds[inside] / odds[inside].sum()))
 
     return choose
+
+
+def memory_of(shape: DecoderShape, limits: Limits) -> int:
+    """Bytes of the places' keys and values."""
+    return 4 * math.prod(_past_size(shape, limits))
+
+
+def _past_size(shape: DecoderShape, limits: Limits) -> tuple[int, ...]:
+    return shape.layers, 2, limits.places, shape.kv_heads, min(limits.room, shape.length), shape.head_width
 
 
 def empty_past(shape: DecoderShape, room: int) -> dict[str, Floats]:

@@ -1,9 +1,10 @@
 """Builds a causal language model's compute graph (ONNX) from its safetensors, for onnxruntime. Torch is not needed.
 
-Llama-shaped models: rotary positions, root-mean-square norms, gated feed-forward; with them Mistral without a window,
-Qwen2 (biases on queries, keys, values) and Gemma (scaled embeddings, norms around one). One graph serves a whole
-prompt, a part that follows a kept beginning, and one token each of many texts: keys and values of the past go in and
-out by reference.
+Llama-shaped models: rotary positions, root-mean-square norms, gated feed-forward; with them Mistral (attention in a
+window), Qwen2 (biases on queries, keys, values) and Gemma (scaled embeddings, norms around one). One graph serves a
+whole prompt, a part that follows a kept beginning, and one token each of many texts: keys and values of the past go in
+and out by reference. The weights lie in a file of their own beside the graph, so that they may be larger than the two
+GB of one message, are never all in memory while they are written, and are shared by processes that read them.
 
 Eight bits: the ranges of the inputs are fixed when the graph is built, from what the layers see on sample texts, so
 that a text's result does not depend on what else is in its batch; weights are rounded per output column within ±64, so
@@ -14,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from bot.core.errors import InputError
+from skills.decoder_shape import DecoderShape
 
 if TYPE_CHECKING:
     import onnx
@@ -27,59 +29,13 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 _MICROSOFT = "com.microsoft"
 _LIMIT = 64
-_FAMILIES = ("llama", "mistral", "qwen2", "gemma")
-
-
-@dataclass(frozen=True, slots=True)
-class DecoderShape:
-    """The sizes of a decoder. `length`: the most positions; `gemma`: norms around one, scaled embeddings, tanh GELU."""
-
-    vocabulary: int
-    width: int
-    inner: int
-    layers: int
-    heads: int
-    kv_heads: int
-    head_width: int
-    length: int
-    epsilon: float
-    theta: float
-    gemma: bool
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> DecoderShape:
-        """From a `config.json` of the transformers library.
-
-        Raises:
-            InputError: the graph cannot be built for such a model; says why and what to do.
-        """
-        family = config.get("model_type")
-        window = config.get("sliding_window") and (family == "mistral" or config.get("use_sliding_window"))
-        rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-        scaled = rope.get("rope_type", rope.get("type", "default")) != "default"
-        for wrong, what in (
-            (family not in _FAMILIES, f"a model of type {family!r}"),
-            (window, "attention in a window"),
-            (scaled, "scaled rotary positions"),
-            (config.get("attention_bias") or config.get("mlp_bias"), "biases outside of queries, keys and values"),
-        ):
-            if wrong:
-                known = ", ".join(_FAMILIES)
-                raise InputError(f"the engine has {known}, not {what}; set `engine: transformers` for this generator")
-        heads = config["num_attention_heads"]
-        return cls(
-            vocabulary=config["vocab_size"],
-            width=config["hidden_size"],
-            inner=config["intermediate_size"],
-            layers=config["num_hidden_layers"],
-            heads=heads,
-            kv_heads=config.get("num_key_value_heads") or heads,
-            head_width=config.get("head_dim") or config["hidden_size"] // heads,
-            length=config["max_position_embeddings"],
-            epsilon=config["rms_norm_eps"],
-            theta=rope.get("rope_theta") or config.get("rope_theta") or 10000.0,
-            gemma=family == "gemma",
-        )
+GRAPH, TENSORS = "decoder.onnx", "decoder.bin"
+"""The files of a graph's folder."""
+GRAPH_VERSION = 1
+"""Part of the name that a converted model is kept under: raise it when the graph changes."""
+_PAGE = 4096
+_SMALL = 256
+"""Bytes of a tensor up to which it stands in the graph itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +56,12 @@ def linears(shape: DecoderShape) -> tuple[str, ...]:
     return (*(f"{kind}{n}" for n in range(shape.layers) for kind in kinds), "logits")
 
 
-def matrix(weights: Mapping[str, Floats], label: str) -> tuple[Floats, Floats | None]:
+def matrix(weights: Mapping[str, Floats], label: str, *, tied: bool) -> tuple[Floats, Floats | None]:
     """A linear map as float32 (in, out), and its bias if it has one. `wide` holds the gate, then the other half."""
     kind = label.rstrip("0123456789")
     prefix = f"model.layers.{label.removeprefix(kind)}."
     if kind == "logits":
-        names = ["lm_head" if "lm_head.weight" in weights else "model.embed_tokens"]
+        names = ["model.embed_tokens" if tied else "lm_head"]
     elif kind == "qkv":
         names = [f"{prefix}self_attn.{part}_proj" for part in ("q", "k", "v")]
     elif kind == "wide":
@@ -117,36 +73,43 @@ def matrix(weights: Mapping[str, Floats], label: str) -> tuple[Floats, Floats | 
     return joined, np.concatenate(biases) if biases else None
 
 
-def build_decoder(
+def write_decoder(
+    folder: Path,
     weights: Mapping[str, Floats],
     shape: DecoderShape,
     ranges: Mapping[str, Range] | None = None,
     taps: Sequence[str] = (),
-    *,
-    every: bool = False,
-) -> bytes:
-    """Serialised ONNX model; in eight bits if `ranges` has every linear map.
+) -> Path:
+    """Write the graph and its weights into a folder; the graph's path. In eight bits if there are `ranges`, then of
+    every linear map.
 
     Inputs: `ids` int64 (texts, tokens); `ends` int32 (texts,), the position of each text's last token; `total` int32
     (1,), the highest of them plus one; `key{n}` and `value{n}` float32 (texts, kv heads, room, head width).
-    Outputs: `logits` float32 (texts, 1, vocabulary), of the last token, or (texts, tokens, vocabulary) if `every`;
-    `key{n}.out`, `value{n}.out`, to be bound to the inputs' memory; then the inner values named in `taps`.
+    Outputs: `logits` float32 (texts, 1, vocabulary), of the last token; `key{n}.out`, `value{n}.out`, to be bound to
+    the inputs' memory; then the inner values named in `taps`. With `logits.in` among them `logits` are of all tokens.
     """
-    return bytes(_Builder(weights, shape, ranges or {}).model(taps, every).SerializeToString())
+    folder.mkdir(exist_ok=True)
+    path = folder / GRAPH
+    with (folder / TENSORS).open("wb") as stream:
+        made = _Builder(weights, shape, ranges or {}, stream).model(taps)
+    path.write_bytes(made.SerializeToString())
+    return path
 
 
 class _Builder:
     """Collects nodes and weights; method names say what a node does."""
 
-    def __init__(self, weights: Mapping[str, Floats], shape: DecoderShape, ranges: Mapping[str, Range]) -> None:
+    def __init__(
+        self, weights: Mapping[str, Floats], shape: DecoderShape, ranges: Mapping[str, Range], stream: BinaryIO
+    ) -> None:
         import onnx  # takes 0.3 s, and most starts find the graph in the cache
 
-        self._onnx, self._weights, self._shape, self._ranges = onnx, weights, shape, ranges
+        self._onnx, self._weights, self._shape, self._ranges, self._stream = onnx, weights, shape, ranges, stream
         self._nodes: list[onnx.NodeProto] = []
         self._tensors: list[onnx.TensorProto] = []
 
-    def model(self, taps: Sequence[str], every: bool) -> onnx.ModelProto:
-        helper, shape = self._onnx.helper, self._shape
+    def model(self, taps: Sequence[str]) -> onnx.ModelProto:
+        helper, shape, every = self._onnx.helper, self._shape, "logits.in" in taps
         self._rotary()
         state = self._embedded()
         for n in range(shape.layers):
@@ -175,13 +138,16 @@ class _Builder:
 
     def _rotary(self) -> None:
         shape = self._shape
-        rates = shape.theta ** (-np.arange(0, shape.head_width, 2) / shape.head_width)
-        angles = np.outer(np.arange(shape.length), rates)
-        self._keep("cos", np.cos(angles))
-        self._keep("sin", np.sin(angles))
+        angles = np.outer(np.arange(shape.length), shape.rates)
+        self._keep("cos", shape.amplitude * np.cos(angles))
+        self._keep("sin", shape.amplitude * np.sin(angles))
 
     def _embedded(self) -> str:
-        state = self._node("Gather", [self._weight("model.embed_tokens.weight"), "ids"], "embedded")
+        table = self._weights["model.embed_tokens.weight"]
+        kept = self._tensor("model.embed_tokens.weight", table.astype(np.float16 if self._ranges else np.float32))
+        state = self._node("Gather", [kept, "ids"], "embedded")
+        if self._ranges:
+            state = self._node("Cast", [state], "embedded.wide", to=self._onnx.TensorProto.FLOAT)
         if not self._shape.gemma:
             return state
         return self._node("Mul", [state, self._keep("width", np.array(np.sqrt(self._shape.width)))], "scaled")
@@ -198,6 +164,7 @@ class _Builder:
                 num_heads=shape.heads,
                 kv_num_heads=shape.kv_heads,
                 do_rotary=1,
+                local_window_size=shape.windows[n],
             )
         )
         state = self._node("Add", [state, self._linear(f"attended{n}.in", f"attended{n}")], f"middle{n}")
@@ -223,33 +190,26 @@ class _Builder:
         return self._node("SimplifiedLayerNormalization", [value, kept], result, epsilon=self._shape.epsilon, axis=-1)
 
     def _linear(self, value: str, label: str) -> str:
-        weights, bias = matrix(self._weights, label)
+        weights, bias = matrix(self._weights, label, tied=self._shape.tied)
         found = self._ranges.get(label)
-        result = label if bias is None else f"{label}.unbiased"
-        if found is None:
-            self._node("MatMul", [value, self._keep(f"{label}.matrix", weights)], result)
-        else:
-            self._linear8(value, label, weights, found, result)
-        if bias is not None:
-            self._node("Add", [result, self._keep(f"{label}.bias", bias)], label)
-        return label
+        kept = "" if bias is None else self._keep(f"{label}.bias", bias)
+        if found is not None:
+            return self._linear8(value, label, weights, found, kept)
+        inputs = [value, self._keep(f"{label}.matrix", weights)]
+        if not kept:
+            return self._node("MatMul", inputs, label)
+        return self._node("Add", [self._node("MatMul", inputs, f"{label}.unbiased"), kept], label)
 
-    def _linear8(self, value: str, label: str, weights: Floats, found: Range, result: str) -> None:
+    def _linear8(self, value: str, label: str, weights: Floats, found: Range, bias: str) -> str:
         if found.balance is not None:
             weights = weights * found.balance[:, None]
         scale = np.maximum(np.abs(weights).max(axis=0) / _LIMIT, 1e-12)
         rounded = np.clip(np.rint(weights / scale), -_LIMIT, _LIMIT).astype(np.int8)
         step, zero = self._keep(f"{label}.step", np.array(found.scale)), self._keep8(f"{label}.zero", found.zero)
         data = self._node("QuantizeLinear", [value, step, zero], f"{label}.bytes")
-        self._node(
-            "MatMulIntegerToFloat",
-            [data, self._tensor(f"{label}.matrix", rounded), step, self._keep(f"{label}.scale", scale), zero],
-            result,
-            domain=_MICROSOFT,
-        )
-
-    def _weight(self, name: str) -> str:
-        return self._keep(name, self._weights[name])
+        kept, scales = self._tensor(f"{label}.matrix", rounded), self._keep(f"{label}.scale", scale)
+        extra = ["", bias] if bias else []
+        return self._node("MatMulIntegerToFloat", [data, kept, step, scales, zero, *extra], label, domain=_MICROSOFT)
 
     def _keep(self, name: str, value: npt.ArrayLike) -> str:
         return self._tensor(name, np.asarray(value, np.float32))
@@ -258,7 +218,19 @@ class _Builder:
         return self._tensor(name, np.array(value, np.uint8))
 
     def _tensor(self, name: str, value: npt.NDArray[Any]) -> str:
-        self._tensors.append(self._onnx.numpy_helper.from_array(np.ascontiguousarray(value), name))
+        """Large ones go to the file of weights, each at the beginning of a page."""
+        helper = self._onnx.helper
+        if value.nbytes <= _SMALL:
+            self._tensors.append(self._onnx.numpy_helper.from_array(value, name))
+            return name
+        self._stream.seek(-self._stream.tell() % _PAGE, 1)
+        place = {"location": TENSORS, "offset": self._stream.tell(), "length": value.nbytes}
+        self._stream.write(np.ascontiguousarray(value).data)
+        made = self._onnx.TensorProto(name=name, dims=value.shape, data_location=self._onnx.TensorProto.EXTERNAL)
+        made.data_type = helper.np_dtype_to_tensor_dtype(value.dtype)
+        for key, item in place.items():
+            made.external_data.add(key=key, value=str(item))
+        self._tensors.append(made)
         return name
 
     def _node(self, kind: str, inputs: list[str], result: str, **attributes: Any) -> str:

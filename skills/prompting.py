@@ -19,6 +19,8 @@ from skills.values import Values, placeholders
 PAD, END, ABSTAIN, REPLY = "<|pad|>", "<|end|>", "<|abstain|>", "<|reply|>"
 _KB, _SAY, _SLOTS, _TONE = "<|kb|>", "<|say|>", "<|slots|>", "<|tone|>"
 _SPEAKER = {"user": "<|user|>", "bot": "<|bot|>"}
+OF_A_TURN = (_KB, _SAY, _SLOTS, _TONE, REPLY)
+"""What stands behind the talk: the first of these marks begins the part that belongs to one turn alone."""
 MARKS = (PAD, END, ABSTAIN, REPLY, _KB, _SAY, _SLOTS, _TONE, *_SPEAKER.values())
 
 

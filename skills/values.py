@@ -106,6 +106,8 @@ class Values:
         self._of: dict[str, str] = {}
         self._shown: dict[str, str] = {}
         self._counts: dict[str, int] = dict.fromkeys(KINDS, 0)
+        self.full = False
+        """Whether a value was met for which no placeholder was left."""
 
     def hide(self, text: str) -> str:
         """The text with its values behind placeholders such as `<date0>`; one that somebody typed is broken up."""
@@ -134,6 +136,7 @@ class Values:
         if key not in self._of:
             number = self._counts[kind]
             if number >= SLOTS:
+                self.full = True
                 return value
             self._counts[kind] += 1
             self._of[key] = f"<{kind}{number}>"

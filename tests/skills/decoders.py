@@ -9,8 +9,9 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from skills.decoder import Decoder, Limits
-from skills.decoder_files import ranges_of, read_shape, read_weights
-from skills.decoder_graph import build_decoder
+from skills.decoder_convert import ranges_of
+from skills.decoder_files import Weights, read_shape
+from skills.decoder_graph import linears, write_decoder
 
 SIZES = {
     "vocab_size": 96,
@@ -21,6 +22,7 @@ SIZES = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 512,
 }
+TIED = {"rms_norm_eps": 1e-6, "tie_word_embeddings": True}
 PROMPT = [int(token) for token in np.random.default_rng(1).integers(0, 96, 40)]
 _SQUARE, _KEYS, _WIDE, _NARROW, _NORM = (64, 64), (32, 64), (128, 64), (64, 128), (64,)
 _LAYER: dict[str, tuple[int, ...]] = {
@@ -46,11 +48,14 @@ def write_llama(folder: Path) -> None:
         for name, shape in shapes.items()
     }
     save_file(weights, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps({"model_type": "llama", **SIZES, "rms_norm_eps": 1e-6}))
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", **SIZES, **TIED}))
 
 
 def loaded(folder: Path, limits: Limits | None = None, *, eight: bool = False) -> Decoder:
     """The engine on a model's folder, in 32 bits or in eight."""
-    weights, shape = read_weights(folder), read_shape(folder)
-    ranges = ranges_of(weights, shape, [PROMPT, PROMPT[::-1]]) if eight else None
-    return Decoder(build_decoder(weights, shape, ranges), shape, limits)
+    weights, shape = Weights(folder), read_shape(folder)
+    ranges = None
+    if eight:
+        tapped = write_decoder(folder / "tapped", weights, shape, taps=[f"{label}.in" for label in linears(shape)])
+        ranges = ranges_of(tapped, weights, shape, [PROMPT, PROMPT[::-1]])
+    return Decoder(write_decoder(folder / f"graph{8 if eight else 32}", weights, shape, ranges), shape, limits)

@@ -9,26 +9,45 @@ import pytest
 
 from bot.core.errors import InputError, IntegrityError, NotFound, Overloaded
 from skills.decoder import Decoder, Limits, Writing, greedy, sampled
-from skills.decoder_files import read_shape, read_weights
-from skills.decoder_graph import DecoderShape
-from tests.skills.decoders import PROMPT, SIZES, loaded, write_llama
+from skills.decoder_files import Weights, read_shape
+from skills.decoder_shape import DecoderShape
+from tests.skills.decoders import PROMPT, SIZES, TIED, loaded, write_llama
+
+_STRETCHED = {"rope_theta": 500.0, "factor": 4.0, "original_max_position_embeddings": 16}
+_LLAMA3 = {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0, **_STRETCHED}
+_WINDOW = {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 1}
+GEOMETRIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("Llama", {"attention_bias": True, "mlp_bias": True}),
+    "llama, tied": (
+        "Llama",
+        {"tie_word_embeddings": True, "rope_parameters": {"rope_theta": 1000.0, "rope_type": "default"}},
+    ),
+    "llama3": ("Llama", {"rope_parameters": _LLAMA3}),
+    "linear": ("Llama", {"rope_parameters": {"rope_type": "linear", "rope_theta": 500.0, "factor": 4.0}}),
+    "yarn": ("Llama", {"rope_parameters": {"rope_type": "yarn", **_STRETCHED}}),
+    "mistral": ("Mistral", {"sliding_window": 9}),
+    "qwen2": ("Qwen2", {}),
+    "qwen2, window": ("Qwen2", _WINDOW),
+    "gemma": ("Gemma", {"head_dim": 16}),
+}
 
 
-def saved(folder: Path, family: str) -> Any:
-    """A random model of a family, saved as users have it."""
+def saved(folder: Path, name: str, **how: Any) -> Any:
+    """A random model, saved as users have it."""
     import torch
     import transformers
 
     torch.manual_seed(3)
-    kinds = {"llama": "Llama", "qwen2": "Qwen2", "gemma": "Gemma"}
-    extra = {"head_dim": 16} if family == "gemma" else {}
-    config = getattr(transformers, f"{kinds[family]}Config")(**SIZES, **extra, initializer_range=0.3)
-    model = getattr(transformers, f"{kinds[family]}ForCausalLM")(config).eval()
+    kind, extra = GEOMETRIES[name]
+    config = getattr(transformers, f"{kind}Config")(**SIZES, **extra, initializer_range=0.3)
+    model = getattr(transformers, f"{kind}ForCausalLM")(config).eval()
     for name, weights in model.named_parameters():
         if name.endswith(("norm.weight", "bias")):
             torch.nn.init.normal_(weights, 0.5, 0.2)
-    model.save_pretrained(folder)
-    return model
+    if "dtype" in how:
+        model.to(how.pop("dtype"))
+    model.save_pretrained(folder, **how)
+    return model.float()
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +63,16 @@ def finish(decoder: Decoder, texts: list[Writing], tokens: int) -> list[list[int
     return [text.written[:tokens] for text in texts]
 
 
+def expected(model: Any, tokens: int = 24) -> list[int]:
+    """What the transformers library writes greedily."""
+    import torch
+
+    found = model.generate(
+        torch.tensor([PROMPT]), max_new_tokens=tokens, do_sample=False, pad_token_id=0, eos_token_id=-1
+    )
+    return [int(token) for token in found[0, len(PROMPT) :]]
+
+
 def write(decoder: Decoder, prompt: list[int], tokens: int = 12) -> list[int]:
     text = decoder.open(prompt, greedy)
     found = finish(decoder, [text], tokens)[0]
@@ -52,15 +81,24 @@ def write(decoder: Decoder, prompt: list[int], tokens: int = 12) -> list[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma"])
-def test_it_writes_what_transformers_writes(family: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_it_writes_what_transformers_writes(name: str, tmp_path: Path) -> None:
+    model = saved(tmp_path, name)
+    assert write(loaded(tmp_path), PROMPT, 24) == expected(model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_shards_and_half_precision_are_read_as_they_are(dtype: str, tmp_path: Path) -> None:
     import torch
 
-    model = saved(tmp_path, family)
-    expected = model.generate(
-        torch.tensor([PROMPT]), max_new_tokens=24, do_sample=False, pad_token_id=0, eos_token_id=-1
-    )
-    assert write(loaded(tmp_path), PROMPT, 24) == expected[0, len(PROMPT) :].tolist()
+    model = saved(tmp_path, "llama", dtype=getattr(torch, dtype), max_shard_size="40KB")
+    shards = sorted(tmp_path.glob("*.safetensors"))
+    assert len(shards) > 1
+    assert write(loaded(tmp_path), PROMPT, 24) == expected(model)
+    shards[1].unlink()
+    with pytest.raises(NotFound, match=shards[1].name):
+        Weights(tmp_path)
 
 
 def test_texts_written_together_are_those_written_alone(llama: Path) -> None:
@@ -129,21 +167,24 @@ def test_a_full_text_writes_no_more(llama: Path) -> None:
     ("change", "message"),
     [
         ({"model_type": "gpt2"}, "a model of type 'gpt2'"),
-        ({"rope_scaling": {"type": "yarn"}}, "scaled rotary positions"),
-        ({"model_type": "mistral", "sliding_window": 64}, "attention in a window"),
+        ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "rotary positions of kind 'dynamic'"),
+        ({"rope_parameters": {"rope_type": "longrope"}}, "rotary positions of kind 'longrope'"),
+        ({"partial_rotary_factor": 0.5}, "heads turned in part"),
+        ({"hidden_act": "relu"}, "the activation 'relu'"),
+        ({"quantization_config": {"bits": 4}}, "weights that are rounded already"),
     ],
 )
-def test_models_that_the_engine_has_not_are_refused(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=rf"{message}.*engine: transformers"):
-        DecoderShape.of({"model_type": "llama", **SIZES, "rms_norm_eps": 1e-6, **change})
+def test_models_that_the_engine_has_not_are_refused_by_name(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=rf"{message}.*base_url"):
+        DecoderShape.of({"model_type": "llama", **SIZES, **TIED, **change})
 
 
 def test_a_damaged_folder_is_refused_with_the_file_named(llama: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="save_pretrained"):
-        read_weights(tmp_path)
+        Weights(tmp_path)
     (tmp_path / "model.safetensors").write_bytes((llama / "model.safetensors").read_bytes()[:-9])
     with pytest.raises(IntegrityError, match=r"model\.safetensors"):
-        read_weights(tmp_path)
+        Weights(tmp_path)
     (tmp_path / "config.json").write_text("[1]")
     with pytest.raises(IntegrityError, match="expected an object"):
         read_shape(tmp_path)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bot.core.errors import InputError, SkillError
-from bot.writer import Writer
 from skills.decoder import Choose, Decoder, Floats, Limits, greedy
+from skills.writer import Order, Writer
 from tests.skills.decoders import PROMPT, loaded, write_llama
 
 
@@ -39,7 +39,7 @@ async def writer(decoder: Decoder) -> AsyncIterator[Writer]:
 
 
 async def text(writer: Writer, prompt: Sequence[int] = PROMPT, limit: int = 9, choose: Choose = greedy) -> list[int]:
-    return [token async for token in writer.stream(prompt, choose, limit=limit)]
+    return [token async for token in writer.stream(Order(prompt, choose, limit))]
 
 
 async def test_more_texts_than_places_are_all_written_as_they_would_be_alone(writer: Writer, folder: Path) -> None:
@@ -51,7 +51,7 @@ async def test_more_texts_than_places_are_all_written_as_they_would_be_alone(wri
 
 async def test_a_text_ends_before_its_last_token_or_when_there_is_no_room(writer: Writer) -> None:
     whole = await text(writer)
-    cut = [token async for token in writer.stream(PROMPT, greedy, limit=9, ends=frozenset(whole[4:5]))]
+    cut = [token async for token in writer.stream(Order(PROMPT, greedy, 9, frozenset(whole[4:5])))]
     assert cut == whole[: whole.index(whole[4])]
     assert len(await text(writer, limit=99)) == 64 - len(PROMPT) + 1
     with pytest.raises(InputError):
@@ -60,11 +60,13 @@ async def test_a_text_ends_before_its_last_token_or_when_there_is_no_room(writer
 
 async def test_a_caller_that_goes_away_gives_its_place_back(writer: Writer, decoder: Decoder) -> None:
     for _ in range(4):
-        stream = writer.stream(PROMPT, greedy, limit=20)
+        stream = writer.stream(Order(PROMPT, greedy, 20))
         await anext(stream)
         await stream.aclose()
     assert len(await text(writer)) == 9
-    assert not decoder.busy
+    async with asyncio.timeout(9):
+        while decoder.busy:  # the place is free a moment after the text has ended
+            await asyncio.sleep(0)
 
 
 async def test_a_choice_that_fails_ends_its_texts_and_the_next_are_written(writer: Writer) -> None:
