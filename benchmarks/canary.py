@@ -114,7 +114,7 @@ def cost(root: Path) -> None:
     second = Understander.load(bundle.path, encoder, project.program, bundle.id)
     second.run([Utterance(text="hello there")])
     print(f"one bundle {one:.0f} MiB, two {_resident():.0f} MiB; loaded in {time.perf_counter() - began:.2f} s")
-    loaded.close()
+    asyncio.run(loaded.close())
 
 
 async def _turns(canary: bool, turns: int = 2_000) -> float:

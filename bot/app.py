@@ -25,6 +25,7 @@ from bot.config import Settings
 from bot.core.errors import BotError, NotFound
 from bot.core.protocols import Hits, Query, Ranked, Situation, Understanding, Utterance
 from bot.forgetting import Erasures, forget_numbers
+from bot.generating import Speaker, open_speaker
 from bot.manager import Manager, ManagerLimits
 from bot.models import Deadlines, Models
 from bot.project import Project, load_project
@@ -93,11 +94,25 @@ class Loaded:
     models: Models
     runners: tuple[AnyRunner, ...]
     others: Others
+    speaker: Speaker | None = None
 
-    def close(self) -> None:
+    async def with_speaker(self) -> Loaded:
+        """These models with what words their answers; slow the first time. Raises as `open_speaker`."""
+        settings = self.project.settings
+        state = settings.state_folder(self.project.root)
+        self.speaker = await open_speaker(settings.generator, self.bundle.path, state)
+        if self.speaker is not None:
+            program = self.models.program.model_copy(update={"generates": True})
+            self.models = replace(self.models, program=program, generate=self.speaker.wording.word)
+        return self
+
+    async def close(self) -> None:
         """End the threads."""
         for runner in self.runners:
             runner.close()
+        if self.speaker is not None:
+            await self.speaker.close()
+        await self.others.close()
 
 
 @dataclass(slots=True)
@@ -118,8 +133,7 @@ class Bot:
     async def swap(self, loaded: Loaded) -> None:
         """New turns use other models; turns under way keep theirs, so the old threads end one swap later."""
         for old in self.retired:
-            old.close()
-            await old.others.close()
+            await old.close()
         self.retired = [self.loaded]
         self.loaded, self.manager.models = loaded, loaded.models
         _log.info("models swapped", bundle=loaded.bundle.id, index=loaded.index is not None)
@@ -289,7 +303,7 @@ async def open_bot(root: Path, wiring: Wiring | None = None) -> AsyncIterator[Bo
     settings = project.settings
     encoder = wiring.encoder or load_encoder(settings, root)
     source = ActionSource(wiring.actions)
-    loaded = load_models(project, encoder, source, wiring.models)
+    loaded = await load_models(project, encoder, source, wiring.models).with_speaker()
     path = wiring.log or settings.log_file(root)
     path.parent.mkdir(parents=True, exist_ok=True)
     async with SqlStore(path) as store:
@@ -332,8 +346,7 @@ async def _stop(bot: Bot, watcher: asyncio.Task[None] | None) -> None:
         await bot.canary.stop()
     await bot.manager.close()
     for loaded in (*bot.retired, bot.loaded):
-        loaded.close()
-        await loaded.others.close()
+        await loaded.close()
 
 
 async def _watch(bot: Bot) -> None:
@@ -353,7 +366,8 @@ async def _watch(bot: Bot) -> None:
             found = _content(index)
             if changed or found != seen:
                 seen = found
-                await bot.swap(await asyncio.to_thread(_load_again, bot))
+                loaded = await asyncio.to_thread(_load_again, bot)
+                await bot.swap(await loaded.with_speaker())
         except BotError as error:
             _log.error("the new models are not used; the old ones go on serving", reason=str(error))
 

@@ -18,6 +18,11 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+def parts(value: object) -> object:
+    """A single text is a list; commas separate, as environment variables hold no lists."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
 class StoreSettings(Section):
     """The log of conversations."""
 
@@ -119,11 +124,43 @@ class OpenAISettings(Section):
     """Tokens of one key, those of answers counted; `bot keys add` can give a key its own number."""
 
 
+class ToneSettings(Section):
+    """How worded answers sound."""
+
+    style: str = Field(default="", max_length=200)
+    """For language models that follow instructions: `warm and informal`. The starter model learns its style from the
+    log instead."""
+    sentences: int = Field(default=0, ge=0, le=100)
+    """The most sentences of an answer; what comes after them is left out. 0: any number."""
+    avoid: Annotated[tuple[str, ...], NoDecode] = ()
+    """Words and phrases that no answer may hold; one that does is replaced by the approved answer."""
+    instead: dict[str, str] = {}
+    """Words that the team says instead of others: `package: parcel`."""
+
+    @field_validator("avoid", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return parts(value)
+
+
 class GeneratorSettings(Section):
     """A language model that words answers. Off: a bot answers from approved text until its generator is proven."""
 
+    enabled: bool = True
+    """Whether it is used. false: every answer is said as it was approved."""
     model: str | None = None
-    """A folder or the id of a Hugging Face repository; with `base_url`, the name of the served model."""
+    """`starter` (comes with the installation), a folder, or the id of a Hugging Face repository: what `bot train`
+    fine-tunes on the log; it speaks once its gate has passed. With `base_url`, the name of the served model."""
+    deadline_s: float = Field(default=5.0, gt=0, le=600)
+    """Seconds for an answer's words and their checks; after that it is said as approved."""
+    max_tokens: int = Field(default=160, ge=1, le=4096)
+    """The most tokens of an answer."""
+    memory_mib: int = Field(default=256, ge=0, le=1_048_576)
+    """Memory for what was read of recent conversations, in MiB: their next turn pays only for what is new."""
+    tone: ToneSettings = ToneSettings()
+    """How answers sound."""
+    channels: dict[str, ToneSettings] = {}
+    """How they sound on some channels instead: `slack: {sentences: 3}`."""
     revision: str | None = None
     """Commit of the repository, 40 hex digits."""
     base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
@@ -140,11 +177,6 @@ class GeneratorSettings(Section):
     """Seconds for its whole text."""
     retries: int = Field(default=1, ge=0, le=5)
     """How often it is asked again before its first token, if it is busy, broken or not there."""
-
-
-def parts(value: object) -> object:
-    """A single text is a list; commas separate, as environment variables hold no lists."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 class GateSettings(Section):

@@ -185,7 +185,7 @@ def parse(
     try:
         understood = asyncio.run(_understand(loaded, text))
     finally:
-        loaded.close()
+        asyncio.run(loaded.close())
     if json:
         names = ("text", "language", "supported", "intents", "in_scope", "threshold", "entities", "bundle")
         as_json({name: getattr(understood, name) for name in names})

@@ -1,0 +1,67 @@
+"""Opens what words a bot's answers: a trained generator of its bundle, or a server that the settings name.
+
+A generator of ours speaks once `bot train` has fine-tuned it and its gate has passed, for only then does the bundle
+hold it. What a server writes goes through the same checks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.config import GeneratorSettings
+from bot.sections import ToneSettings
+from bot.wording import Manner, Tone, Wording
+from skills.decoder import Limits
+from skills.generator_files import MERGED
+from skills.guard import judges
+from skills.local_generator import NAME, GeneratorOptions, LocalGenerator, open_generator
+from skills.remote_generator import RemoteGenerator
+from skills.speaking import Chain, supported
+
+CONVERTED = "generators"
+"""The folder of converted models in a bot's state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A wording and the generator behind it."""
+
+    wording: Wording
+    generator: LocalGenerator | RemoteGenerator
+
+    async def close(self) -> None:
+        """End the texts under way."""
+        await self.generator.close()
+
+
+async def open_speaker(settings: GeneratorSettings, bundle: Path, state: Path, threads: int = 1) -> Speaker | None:
+    """What words the answers of a bot with the bundle in that folder; None if they are said as approved.
+
+    Raises:
+        BotError: there is one, and it cannot be used; says what to do.
+    """
+    folder = bundle / NAME / MERGED
+    if not settings.enabled:
+        return None
+    generator: LocalGenerator | RemoteGenerator
+    if settings.base_url:
+        generator = await RemoteGenerator.connect(settings)
+    elif settings.model and folder.is_dir():
+        limits = Limits(kept=settings.memory_mib << 20, threads=threads)
+        options = GeneratorOptions(state / CONVERTED, limits=limits)
+        generator = await asyncio.to_thread(open_generator, str(folder), None, options)
+    else:
+        return None
+    chain = Chain([*judges(), ("support", supported)])
+    return Speaker(Wording(generator, chain, _manner(settings)), generator)
+
+
+def _manner(settings: GeneratorSettings) -> Manner:
+    by_channel = {channel: _tone(tone) for channel, tone in settings.channels.items()}
+    return Manner(_tone(settings.tone), by_channel, settings.max_tokens, settings.deadline_s)
+
+
+def _tone(tone: ToneSettings) -> Tone:
+    return Tone(tone.style, tone.sentences, tone.avoid, tone.instead)
