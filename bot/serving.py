@@ -19,6 +19,7 @@ from bot.server.channels import find_channels, not_served
 from bot.server.routes import Services
 from bot.server.run import serve
 from bot.server.settings import ServerSettings
+from bot.serving_model import model_channel
 from bot.store import SqlStore
 from bot.telemetry import Telemetry
 from connectors.http import HttpChannel
@@ -62,7 +63,8 @@ def _channels(bot: Bot, settings: ServerSettings) -> Sequence[HttpChannel]:
     async def changed(channel: str, after: int) -> tuple[Sequence[str], int]:
         return await changed_since(bot.store, channel, after)
 
-    return find_channels(settings.limits, credentials, {name: one.payloads for name, one in chosen}, changed)
+    found = find_channels(settings.limits, credentials, {name: one.payloads for name, one in chosen}, changed)
+    return *found, model_channel(bot, settings.limits)
 
 
 async def changed_since(store: SqlStore, channel: str, after: int) -> tuple[Sequence[str], int]:

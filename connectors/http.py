@@ -25,7 +25,7 @@ from connectors.texts import IN_WORDS
 
 BodyT = TypeVar("BodyT")
 QueryT = TypeVar("QueryT")
-Door = Literal["public", "operator", "rasa"]
+Door = Literal["public", "operator", "rasa", "key"]
 
 
 class RateLimited(Refused):
@@ -70,6 +70,9 @@ class Route:
 
     Behind the door "rasa" is Rasa's HTTP API, whose errors have Rasa's shape; its `conversation` segment is the one
     that a user's JWT must name. `raw` is the media type of a body that comes as bytes; `large` lets it be larger.
+
+    Behind the door "key" is the OpenAI-compatible server, whose errors have OpenAI's shape. `admit` is called before
+    the body is read; it raises if the caller may not go on.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -87,6 +90,7 @@ class Route:
     errors: Sequence[int] = ()
     raw: str | None = None
     large: bool = False
+    admit: Callable[[web.Request], None] | None = None
 
 
 Changed = Callable[[str, int], Awaitable[tuple[Sequence[str], int]]]

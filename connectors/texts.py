@@ -7,6 +7,7 @@ that every JSON Schema dialect reads them alike.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -14,6 +15,7 @@ from pydantic import Field, StringConstraints
 MESSAGE_CHARACTERS = 8_000
 _BLANK = r"\x00-\x20\x7f-\xa0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
 VISIBLE = rf"^[^\x00]*[^{_BLANK}][^\x00]*$"
+_SHOWN = re.compile(rf"[^{_BLANK}]")
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
 
 WORD = r"^[\x21-\x7e]+$"
@@ -45,3 +47,8 @@ WebConversation = Annotated[
     StringConstraints(strict=True, pattern=WEB_ID),
     Field(description="Given by POST /api/v1/conversations. Whoever knows it can read the conversation."),
 ]
+
+
+def visible(text: str) -> bool:
+    """Whether a text may be a message: see `VISIBLE`."""
+    return "\x00" not in text and _SHOWN.search(text) is not None

@@ -17,6 +17,7 @@ from bot.cli import (
     care,
     data,
     drawing,
+    keys,
     labels,
     learn,
     learning,
@@ -51,6 +52,7 @@ learning.add(app)
 moving.add(app)
 care.add(app)
 people.add(app)
+keys.add(app)
 data.add(app)
 why.add(app)
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from bot.core.errors import InputError, NotFound
-from bot.server.security import RASA, Guard
+from bot.server.security import OPENAI, RASA, Guard
 from bot.telemetry import Telemetry
 from connectors.http import Answer, Call, Route, explain
 from connectors.limits import Limits
@@ -28,8 +28,12 @@ def bind(route: Route, guard: Guard, limits: Limits) -> Handle:
         if route.door == "rasa":
             request[RASA] = True
             guard.check_rasa(request, request.match_info.get("conversation"))
+        elif route.door == "key":
+            request[OPENAI] = True
         elif route.door == "operator" or (route.needs_origin and "Origin" not in request.headers):
             guard.check_operator(request)
+        if route.admit is not None:
+            route.admit(request)
         headers = {name: request.headers[name] for name in wanted_headers if name and name in request.headers}
         call: Call[Any, Any] = Call(
             request=request,

@@ -18,8 +18,19 @@ from pydantic import BaseModel
 
 from bot.core.errors import BotError, Busy, Conflict, DuplicateMismatch, NotFound, Refused, UserError
 from bot.core.rasa import RASA_VERSION
-from bot.server.security import CROSS_ORIGIN, RASA, REQUEST_ID, Forbidden, Guard, Misdirected, Unauthorized, preflight
+from bot.server.security import (
+    CROSS_ORIGIN,
+    OPENAI,
+    RASA,
+    REQUEST_ID,
+    Forbidden,
+    Guard,
+    Misdirected,
+    Unauthorized,
+    preflight,
+)
 from connectors.http import RateLimited
+from connectors.openai_api_errors import OverQuota, WrongKey, api_problem
 from connectors.rasa_api.operations import NotNow
 from connectors.turns import OutcomePending
 
@@ -31,6 +42,7 @@ _STATUS: tuple[tuple[type[BotError], int], ...] = (
     (NotNow, 409),
     (DuplicateMismatch, 409),
     (Unauthorized, 401),
+    (WrongKey, 401),
     (Forbidden, 403),
     (Misdirected, 421),
     (UserError, 400),
@@ -83,19 +95,26 @@ def rasa_problem(status: int, message: str) -> web.Response:
     return web.Response(status=status, body=body.model_dump_json().encode(), content_type="application/json")
 
 
-def problem(status: int, code: str, message: str, request: web.Request) -> web.Response:
+def problem(status: int, code: str, message: str, request: web.Request, error: BotError | None = None) -> web.Response:
     """An error answer."""
     if request.get(RASA):
         return rasa_problem(status, message)
+    if request.get(OPENAI):
+        content = api_problem(status, code, message, error).model_dump_json().encode()
+        return web.Response(status=status, body=content, content_type="application/json")
     body = Problem(error=ErrorBody(code=code, message=message, request_id=request[REQUEST_ID]))
     return web.Response(status=status, body=body.model_dump_json().encode(), content_type="application/json")
 
 
 def from_error(error: BotError, request: web.Request) -> web.Response:
     """The answer to an error raised on purpose."""
-    response = problem(status_of(error), error.code, str(error), request)
+    response = problem(status_of(error), error.code, str(error), request, error)
     if isinstance(error, Refused):
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    if isinstance(error, OverQuota):
+        response.headers.update(error.headers)
+    if isinstance(error, WrongKey):
+        response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = 'Bearer realm="operators"'
     return response

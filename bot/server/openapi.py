@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from bot.server.errors import Problem, RasaProblem
 from connectors.http import Route
+from connectors.openai_api_errors import ApiProblem
 
 _ALWAYS = (400, 403, 405, 408, 413, 421, 500)
 _PLACE = re.compile(r"\{(\w+):[^{}]*\}")
@@ -36,6 +37,7 @@ def describe(routes: Sequence[Route], name: str, version: str) -> dict[str, Any]
             "securitySchemes": {
                 "operator": {"type": "http", "scheme": "bearer"},
                 "operatorInQuery": {"type": "apiKey", "in": "query", "name": "token"},
+                "key": {"type": "http", "scheme": "bearer"},
                 "user": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
             },
         },
@@ -50,6 +52,7 @@ def public_path(route: Route) -> str:
 def _models(routes: Iterable[Route]) -> Iterator[tuple[type[BaseModel], Mode]]:
     yield Problem, "serialization"
     yield RasaProblem, "serialization"
+    yield ApiProblem, "serialization"
     for route in routes:
         for model in (route.body, route.query, route.segments, route.headers):
             if model:
@@ -76,6 +79,8 @@ def _operation(route: Route, schemas: Models, definitions: Mapping[str, Any]) ->
         described["requestBody"] = {"required": True, "content": content}
     if route.door == "operator":
         described["security"] = [{"operator": []}, {}]
+    if route.door == "key":
+        described["security"] = [{"key": []}]
     if route.door == "rasa":
         described["security"] = [{"operator": []}, {"operatorInQuery": []}, {"user": []}, {}]
     described["responses"] = _responses(route, schemas)
@@ -99,7 +104,7 @@ def _responses(route: Route, schemas: Models) -> dict[str, Any]:
         schema = {"type": "string"} if isinstance(answer, str) else schemas[answer, "serialization"]
         stream = {route.stream: {"schema": {"type": "string"}}} if route.stream else {}
         found[str(status)] = _response(status, {media: {"schema": schema}, **stream})
-    shape = RasaProblem if route.door == "rasa" else Problem
+    shape = {"rasa": RasaProblem, "key": ApiProblem}.get(route.door, Problem)
     problem = {"application/json": {"schema": schemas[shape, "serialization"]}}
     errors = {*_ALWAYS, *route.errors, *((401,) if route.door != "public" else ())}
     return found | {str(status): _response(status, problem) for status in sorted(errors) if str(status) not in found}

@@ -31,6 +31,8 @@ HEADERS = {
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 RASA: web.RequestKey[bool] = web.RequestKey("rasa", bool)
 """Set on requests to Rasa's HTTP API: its errors have Rasa's shape."""
+OPENAI: web.RequestKey[bool] = web.RequestKey("openai", bool)
+"""Set on requests to the OpenAI-compatible server: its errors have OpenAI's shape."""
 CROSS_ORIGIN: web.RequestKey[str] = web.RequestKey("cross_origin", str)
 _PROXY_HEADERS = ("Forwarded", "Via", "X-Real-IP")
 _ORIGIN = re.compile(r"https?://([^/\s@]+)")
