@@ -19,7 +19,7 @@ from skills.chat_template import ChatTemplate
 from skills.constraints import Constraints
 from skills.decoder import Choose
 from skills.decoder_files import read_json
-from skills.prompting import MARKS, Task
+from skills.prompting import MARKS
 from skills.remote_prompt import ABSTAIN, CANARY, messages_talk_first
 from skills.remote_text import Held
 from skills.values import Values
@@ -119,8 +119,7 @@ class OwnFormat:
         return Reading(ids, stable, constrained, values.show, Held(prompt.stop, prompting.REPLY, prompting.ABSTAIN))
 
     def _text(self, prompt: Prompt, values: Values) -> str:
-        task = Task(prompt.talk, prompt.passages, prompt.approved, prompt.slots, prompt.tone)
-        return prompting.prompt(task, values)
+        return prompting.prompt(prompting.task_of(prompt), values)
 
 
 class ChatFormat:
@@ -150,7 +149,7 @@ class ChatFormat:
                 break
         else:
             raise _too_long(len(found.ids), room, prompt)
-        start = text.rfind(own)
+        start = len(text[: text.rfind(own)].rstrip())
         stable = sum(end <= start for _, end in found.offsets)
         return Reading(found.ids, stable, self._constrained, str, Held(prompt.stop, CANARY, ABSTAIN))
 
