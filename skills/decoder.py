@@ -33,9 +33,8 @@ _LIKELY = 1024
 
 @dataclass(slots=True, eq=False)
 class Writing:
-    """A text under way. `tokens`: prompt and what was written; `read`: how many of them are in memory; `recalled`: how
-    many were never read because they were kept; `stable`: how many of the first are worth keeping; `broken`: the model
-    gave something that is no number, and the text cannot go on."""
+    """A text under way. `tokens`: prompt and what was written; `read`: how many of them are in memory; `stable`: how
+    many of the first are worth keeping; `broken`: the model gave something that is no number; it cannot go on."""
 
     tokens: list[int]
     choose: Choose
@@ -43,7 +42,6 @@ class Writing:
     place: int
     stable: int
     read: int = 0
-    recalled: int = 0
     broken: bool = False
 
     @property
@@ -97,6 +95,8 @@ class Decoder:
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
         self._steps: dict[int, _Step] = {}
         self._count = 0
+        self.read = self.recalled = 0
+        """Tokens of prompts that were read, and those that were kept from before, since the start."""
 
     @property
     def busy(self) -> bool:
@@ -121,7 +121,8 @@ class Decoder:
             raise Overloaded(f"{len(self._texts)} texts are being written already; try again in a moment")
         most = self.room if stable is None else stable
         writing = Writing(list(prompt), choose, len(prompt), len(self._texts), most)
-        writing.read = writing.recalled = self._recall(writing)
+        writing.read = self._recall(writing)
+        self.recalled += writing.read
         self._texts.append(writing)
         return writing
 
@@ -156,6 +157,7 @@ class Decoder:
         step.ends[0] = text.read + len(piece) - 1
         logits = self._run(step)
         text.read += len(piece)
+        self.read += len(piece)
         return self._chosen([(text, logits[0, -1])]) if text.read == len(text.tokens) else []
 
     def _write(self, ready: list[Writing]) -> list[tuple[Writing, int]]:

@@ -27,6 +27,8 @@ from skills.writer import Order, Writer
 NAME = "generator"
 _TOP_P = 0.95
 """Where generation_config.json does not say how much of the odds is drawn from."""
+_ANY = 1 << 30
+"""Room for a prompt of any length."""
 _PADDING = 1024
 """Rows by which an embedding may exceed its tokens: they are rounded up to what runs quickly."""
 
@@ -53,8 +55,13 @@ class LocalGenerator:
     def __init__(self, name: str, decoder: Decoder, tokenizer: Any, form: Format, top_p: float = _TOP_P) -> None:
         self.id, self.form = name, form
         self.agreement: Agreement | None = None
-        self._room, self._writer = decoder.room, Writer(decoder)
+        self._decoder, self._writer = decoder, Writer(decoder)
         self._tokenizer, self._top_p = tokenizer, top_p
+
+    @property
+    def prompt_tokens(self) -> tuple[int, int]:
+        """How many tokens of prompts were read since the start, and how many more were known from earlier turns."""
+        return self._decoder.read, self._decoder.recalled
 
     async def close(self) -> None:
         """End the texts under way."""
@@ -68,7 +75,7 @@ class LocalGenerator:
         """
         from tokenizers.decoders import DecodeStream
 
-        reading = self.form.reading(prompt, self._room)
+        reading = self.form.reading(prompt, self._decoder.room)
         order = Order(
             reading.ids, reading.constrained(self._choice(prompt)), prompt.max_tokens, self.form.ends, reading.stable
         )
@@ -121,9 +128,10 @@ def open_generator(source: str, revision: str | None, options: GeneratorOptions)
 
 
 def _converted(folder: Path, shape: DecoderShape, form: Format, digest: str, options: GeneratorOptions) -> Converted:
-    prompts = options.samples or plain_prompts()
-    most = min(shape.length // 2, 256)
-    samples = [form.reading(prompt, shape.length).ids[-most:] for prompt in prompts]
+    samples: list[Sequence[int]] = []
+    if options.precision != "float32":
+        prompts = options.samples or plain_prompts()
+        samples = [form.reading(prompt, _ANY).ids[: shape.length // 2] for prompt in prompts]
     return converted(Weights(folder), shape, samples, options.precision, key=digest, state=options.state)
 
 

@@ -38,17 +38,18 @@ _LAYER: dict[str, tuple[int, ...]] = {
 }
 
 
-def write_llama(folder: Path) -> None:
+def write_llama(folder: Path, vocabulary: int = 96, length: int = 512) -> None:
     """Random weights and their config."""
     draws = np.random.default_rng(3)
-    shapes: dict[str, tuple[int, ...]] = {"embed_tokens": (96, 64), "norm": _NORM}
+    shapes: dict[str, tuple[int, ...]] = {"embed_tokens": (vocabulary, 64), "norm": _NORM}
     shapes |= {f"layers.{n}.{name}": shape for n in range(2) for name, shape in _LAYER.items()}
     weights = {
         f"model.{name}.weight": draws.normal(0.5 if len(shape) == 1 else 0, 0.3, shape).astype(np.float32)
         for name, shape in shapes.items()
     }
     save_file(weights, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps({"model_type": "llama", **SIZES, **TIED}))
+    config = {"model_type": "llama", **SIZES, **TIED, "vocab_size": vocabulary, "max_position_embeddings": length}
+    (folder / "config.json").write_text(json.dumps(config))
 
 
 def loaded(folder: Path, limits: Limits | None = None, *, eight: bool = False) -> Decoder:
