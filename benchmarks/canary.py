@@ -123,7 +123,7 @@ async def _turns(canary: bool, turns: int = 2_000) -> float:
             if canary:
                 base, other = manager.models, models(bundle="b2")
                 manager.select = lambda name: other if place("salt", name) < 0.1 else base
-                manager.watch(Tally(lambda name, _: int(place("salt", name) >= 0.1), [0]).take)
+                manager.followers.watch(Tally(lambda name, _: int(place("salt", name) >= 0.1), [0]).take)
             began = time.process_time()
             for number in range(turns):
                 await tell(manager, "hello there", conversation=f"c{number % 200}")

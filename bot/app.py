@@ -316,7 +316,7 @@ async def open_bot(root: Path, wiring: Wiring | None = None) -> AsyncIterator[Bo
         try:
             await manager.recover()
             if reminders is not None:
-                manager.watch(reminders.see)
+                manager.followers.watch(reminders.see)
                 await reminders.start()
             yield bot
         finally:

@@ -171,7 +171,13 @@ class Canary:
                 return
         base, silent = self._manager.models, Silent(candidate, rollout)
         trial = _Trial(
-            rollout, candidate, _tally(rollout), silent, _with(base, candidate), base, self._manager.watch(silent.see)
+            rollout,
+            candidate,
+            _tally(rollout),
+            silent,
+            _with(base, candidate),
+            base,
+            self._manager.followers.watch(silent.see),
         )
         self._trial = trial
         self._choose(trial)

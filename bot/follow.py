@@ -43,12 +43,13 @@ class _Feed:
 
 
 class Followers:
-    """Everyone who follows, by conversation."""
+    """Everyone who follows, by conversation. `show` is told of the drafts of all."""
 
     def __init__(self, store: EventStore, buffered: int = 256) -> None:
         self._store, self._buffered = store, buffered
         self._feeds: dict[str, set[_Feed]] = {}
         self._watchers: list[Callable[[Sequence[Recorded]], None]] = []
+        self.show: Callable[[str, Draft], None] = lambda conversation, draft: None
 
     def watch(self, watcher: Callable[[Sequence[Recorded]], None]) -> Callable[[], None]:
         """Hand every conversation's events to `watcher` as they are committed; it must be quick and never fail.
@@ -67,8 +68,10 @@ class Followers:
 
     def draft(self, conversation: str, turn: int, text: str) -> None:
         """Show those who follow the beginning of an answer that is not said yet."""
+        draft = Draft(turn, text)
+        self.show(conversation, draft)
         for feed in self._feeds.get(conversation, ()):
-            feed.push((Draft(turn, text),))
+            feed.push((draft,))
 
     def close(self) -> None:
         """End every follower once it has seen what is buffered."""

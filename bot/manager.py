@@ -64,8 +64,8 @@ class Manager:
         self.models, self.limits = models, limits or ManagerLimits()
         self.select: Callable[[str], Models] | None = None
         self._store, self._clock, self._observe = store, clock, observe
-        self._followers = Followers(store, self.limits.followed)
-        self._performer = Performer(decide, clock, observe, self.limits.deadlines, self._followers.draft)
+        self.followers = Followers(store, self.limits.followed)
+        self._performer = Performer(decide, clock, observe, self.limits.deadlines, self.followers.draft)
         self._boxes: OrderedDict[str, Mailbox] = OrderedDict()
         self._loading: dict[str, asyncio.Future[None]] = {}
         self._awaited: Counter[str] = Counter()
@@ -136,17 +136,13 @@ class Manager:
 
     def follow(self, conversation: str, after: int) -> AsyncIterator[Recorded]:
         """See `Gateway.follow`. Ends when the manager closes."""
-        return self._followers.follow(conversation, after)
+        return self.followers.follow(conversation, after)
 
     def follow_drafts(self, conversation: str, after: int) -> AsyncIterator[Recorded | Draft]:
         """See `Gateway.follow_drafts`."""
-        return self._followers.follow_drafts(conversation, after)
+        return self.followers.follow_drafts(conversation, after)
 
     # Operation
-
-    def watch(self, watcher: Callable[[Sequence[Recorded]], None]) -> Callable[[], None]:
-        """See `Followers.watch`."""
-        return self._followers.watch(watcher)
 
     def _models(self, conversation: str) -> Models:
         return self.models if self.select is None else self.select(conversation)
@@ -163,7 +159,7 @@ class Manager:
             box.worker.cancel()
             await asyncio.wait([box.worker])
         gone = await self._store.erase(conversation, self._clock())
-        self._followers.publish(conversation, await self._store.read(conversation))
+        self.followers.publish(conversation, await self._store.read(conversation))
         return gone
 
     async def write(self, conversation: str, history: Callable[[Mailbox], Iterable[Recorded]]) -> None:
@@ -231,7 +227,7 @@ class Manager:
     async def close(self) -> None:
         """Break off what runs. Acknowledged messages stay in the log for `recover`."""
         self._closing = True
-        self._followers.close()
+        self.followers.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, *(box.rest() for box in self._boxes.values()), return_exceptions=True)
@@ -320,7 +316,7 @@ class Manager:
         return box
 
     async def _load(self, conversation: str) -> None:
-        box = Mailbox(conversation, self._store, self._followers.publish)
+        box = Mailbox(conversation, self._store, self.followers.publish)
         box.on_death = self._died
         self._loading[conversation] = over = asyncio.get_running_loop().create_future()
         try:

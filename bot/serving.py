@@ -47,7 +47,7 @@ async def serve_project(
     _calm_collector()
     _calm_threads()
     async with open_bot(root, Wiring(observe=telemetry.observe, watch=True, remind=True, actions=actions)) as bot:
-        bot.manager.watch(telemetry.see)
+        bot.manager.followers.watch(telemetry.see)
         if bot.canary is not None:
             telemetry.watch(bot.canary.figures)
         settings = bot.settings.server.model_copy(update=dict(changes))

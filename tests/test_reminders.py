@@ -28,7 +28,7 @@ class Log(MemoryStore):
 async def reminding(store: Log | SqlStore, path: Path, clock: Clock) -> AsyncIterator[Manager]:
     async with managing(store, clock=clock) as manager:
         reminders = Reminders(store, manager, path / "reminders.json", clock)
-        manager.watch(reminders.see)
+        manager.followers.watch(reminders.see)
         await reminders.start()
         try:
             yield manager

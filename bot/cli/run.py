@@ -12,6 +12,7 @@ import typer
 from pydantic import SecretStr
 
 from bot.cli.acting import Actions
+from bot.cli.drafts import Approved, Drafts, say_approved
 from bot.cli.moving import take_over
 from bot.cli.output import as_json, console, errors, project_folder, table
 from bot.core.errors import InputError
@@ -54,10 +55,12 @@ def init(
 def chat(
     directory: Dir = HERE,
     trace: Annotated[bool, typer.Option("--trace", help="Show how long each stage took.")] = False,
+    approved: Approved = False,
     script: Annotated[Path | None, typer.Option(help="Play this file of test conversations first.")] = None,
     actions: Actions = None,
 ) -> None:
     """Talk to the bot in the terminal."""
+    say_approved(approved)
     ok = asyncio.run(_chat(project_folder(directory), script, trace, actions))
     raise typer.Exit(0 if ok else 1)
 
@@ -71,6 +74,7 @@ async def _chat(root: Path, script: Path | None, show_trace: bool, actions: str 
     configure_logging("warning", json=False)
     trace, ok = Trace(), True
     async with open_bot(root, Wiring(observe=trace.observe, actions=actions)) as bot:
+        bot.manager.followers.show = Drafts()
         if script is not None:
             ok = await _play_aloud(script, bot.manager, trace, show_trace)
         if sys.stdin.isatty() or script is None:
@@ -152,8 +156,10 @@ def serve(
         str | None, typer.Option(envvar="JWT_SECRET", help="Key of JSON Web Tokens for Rasa's HTTP API.")
     ] = None,
     jwt_method: Annotated[str | None, typer.Option(envvar="JWT_METHOD", help="How they are signed: HS256, ...")] = None,
+    approved: Approved = False,
 ) -> None:
     """Serve all channels: the web page, REST, WebSocket."""
+    say_approved(approved)
     from bot.cli.review_serving import ServedReview
     from bot.server.run import run
     from bot.serving import serve_project

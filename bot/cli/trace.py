@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.turns import Timing
 
-STAGES = ("ack", "understand", "retrieve", "action", "decide", "commit")
+STAGES = ("ack", "understand", "retrieve", "generate", "action", "decide", "commit")
 
 
 class Trace:
