@@ -1,112 +1,197 @@
 """Whether a sentence says only what its sources say: checks that need no model and can be explained in a line each.
 
 A worded answer may join, shorten and address; it may not bring a thing, a number or a refusal that its sources lack. So
-each word that carries meaning must stand in the sources in some form, each value must, and a sentence that denies must
-rest on a source sentence that denies, and the other way round. These checks miss what another order of the same words
-changes; a learned scorer comes after them.
+each word that carries meaning must stand in the sources in some form; each value must, with its unit and on the same
+side of its bound; and a sentence that denies must rest on a source sentence that denies, and the other way round.
+English, German and Chinese. These checks miss what another order of the same words changes; a learned scorer
+(`skills.support_scorer`) comes after them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+from skills.support_values import Amount, amounts, is_number, stated, unknown
+from skills.support_words import denies, is_light, language, meaning, sentences, stem, words
 from skills.values import find
 
-_WORD = re.compile(r"[A-Za-z][A-Za-z'-]*")
-_BETWEEN = re.compile(r"(?<=[.!?])[\"')]*\s+")
-_DENIAL = re.compile(
-    r"\b(?:no|not|never|none|nothing|nobody|neither|nor|without|cannot|unable|unfortunately|except)\b|n't\b",
-    re.IGNORECASE,
+__all__ = ["Finding", "denies", "sentences", "stem", "unsupported"]
+
+_CLAUSES = re.compile(
+    r"[;；]\s*|,\s+(?=(?:but|so|and|or|it|they|you|we|never|not|no|which|because|aber|sondern|und|nicht|nie)\s)|，(?=但|所以|不过)"
+    r"|\s+(?=(?:and|or|but)\s+(?:it|they|you|we|is|are|was|has|have|can|cannot|may|must|do|does|never|not|will)\s)"
 )
-_LIGHT = frozenset(
-    re.findall(
-        r"\S+",
-        """
-        a an the this that these those it its i i'm i'll i'd i've me my we us our you your yours he she they
-        them their is are was were be been being am do does did done doing have has had having will would
-        shall should can could may might must let let's get gets got go goes going come comes take takes make
-        makes made give gives given keep and or but so if then than as when while once because since though
-        although also too again just only even still already soon now here there where what which who whom
-        whose why how all any both each every some such same other another more most much many few less least
-        own very quite really well please thank thanks sorry hello hi welcome yes okay ok sure of course
-        certainly happy glad great good in on at to from by for with about into onto over under after before
-        until up down out off through between during within of not no never don't doesn't didn't isn't aren't
-        won't can't cannot couldn't wouldn't shouldn't that's it's you're you'll you'd there's here's what's
-        know see look tell ask want need like help mean think hope sound sounds seem thing things way bit lot
-        moment able simply directly of's one ones unfortunately happen happens kindly anything something
-        everything
-        """,
-    )
-)
+"""Where a sentence can be cut so that a denial stays with what it denies; lists are not cut."""
+_POINTS = re.compile(r"(?:It|They|This|These|Its|Their|Each|Both|He|She)\b|[它他她这那其]")
+"""A sentence that begins so speaks of what the one before it named."""
+_VERBATIM = ("url", "mail", "code", "name")
+"""Values that must be written as in a source; numbers, money, dates and times are compared by what they mean."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong with a sentence: `check` is word, value or denial; `what` is the part that is not supported."""
+    """What is wrong with a sentence: `check` is word, value, together or denial; `what` is what is not supported."""
 
     sentence: str
     check: str
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What some sources hold: stems by word, values as written, numbers, sentences with the stems of each.
+
+    `stands` are the numbers and the stems that stand together: those of a sentence, with its source's title, and with
+    the sentence before it where it names nothing itself.
+    """
+
+    language: str
+    known: frozenset[str]
+    values: frozenset[str]
+    numbers: tuple[Amount, ...]
+    apart: tuple[tuple[str, frozenset[str]], ...]
+    stands: tuple[tuple[frozenset[str], frozenset[str]], ...]
+
+
 def unsupported(answer: str, sources: Sequence[str]) -> list[Finding]:
     """Everything in an answer that its sources do not hold; empty if all is supported. Values are shown, not hidden."""
-    known = {stem(word) for source in sources for word in _WORD.findall(source.lower())}
-    values = {_plain(source[value.start : value.end]) for source in sources for value in find(source)}
+    held = _held(tuple(sources), language(answer))
+    return [finding for sentence in sentences(answer) for finding in _findings(sentence, held)]
+
+
+@lru_cache(maxsize=64)
+def _held(sources: tuple[str, ...], spoken: str) -> _Held:
+    """Kept, as the sentences of an answer are checked one by one against the same sources."""
     apart = [sentence for source in sources for sentence in sentences(source)]
-    return [finding for sentence in sentences(answer) for finding in _findings(sentence, known, values, apart)]
+    return _Held(
+        spoken,
+        frozenset(stem(word, spoken) for source in sources for word in _parts(source)),
+        frozenset(_plain(source[value.start : value.end]) for source in sources for value in find(source)),
+        tuple(amount for sentence in apart for amount in amounts(sentence)),
+        tuple((clause, _weighed(clause, spoken)) for sentence in apart for clause in _clauses(sentence)),
+        tuple(stand for source in sources for stand in _stands(source, spoken)),
+    )
 
 
-def sentences(text: str) -> list[str]:
-    """The sentences of a text, without space around them."""
-    return [found for part in _BETWEEN.split(text) if (found := part.strip())]
+def _stands(source: str, spoken: str) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
+    before = frozenset[str]()
+    title = frozenset(_stems(source.split("\n", 1)[0], spoken)) if "\n" in source else before
+    for sentence in sentences(source):
+        own = frozenset(_stems(sentence, spoken))
+        named = any(value.kind == "name" for value in find(sentence)) and not _POINTS.match(sentence)
+        yield frozenset(amount.number for amount in amounts(sentence)), own | title | (frozenset() if named else before)
+        before = own if named else own | before
 
 
-def stem(word: str) -> str:
-    """A word without its common endings, so that its forms meet: delivers, delivered, delivery and deliver."""
-    word = word.lower().removesuffix("'s")
-    for ending in ("ations", "ation", "ings", "ing", "ies", "ied", "ery", "ers", "er", "ed", "es", "ly", "y", "s", "e"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word.removesuffix(ending)
-    return word
+def _stems(text: str, spoken: str) -> list[str]:
+    return [stem(word, spoken) for word in _parts(text)]
 
 
-def _findings(sentence: str, known: set[str], values: set[str], apart: Sequence[str]) -> list[Finding]:
-    found = []
+def _parts(source: str) -> Iterator[str]:
+    """Words, and the parts of those joined by hyphens."""
+    for word in words(source):
+        yield word
+        if "-" in word:
+            yield from word.split("-")
+
+
+def _findings(sentence: str, held: _Held) -> list[Finding]:
+    found = [Finding(sentence, "value", written) for written in _wrong_values(sentence, held)]
     rest = sentence
+    for amount in stated(sentence):
+        rest = rest.replace(amount.written, " " * len(amount.written), 1)
     for value in reversed(list(find(sentence))):
-        written = sentence[value.start : value.end]
-        if _plain(written) not in values:
-            found.append(Finding(sentence, "value", written))
-        rest = rest[: value.start] + " " + rest[value.end :]
-    for word in _WORD.findall(rest):
-        if word.lower() not in _LIGHT and stem(word) not in known:
-            found.append(Finding(sentence, "word", word))
-    if not found and (basis := _nearest(sentence, apart)) and denies(sentence) != denies(basis):
+        if value.kind in ("url", "mail", "code"):
+            rest = rest[: value.start] + " " + rest[value.end :]
+    missing = [word for word in words(rest) if not is_light(word, held.language) and not _known(word, held)]
+    missing = [word for word in missing if not is_number(word)]  # checked as a value
+    named = " ".join(finding.what.lower() for finding in found)
+    found += [Finding(sentence, "word", word) for word in dict.fromkeys(missing) if word not in named]
+    if not found and (apart := _apart(sentence, held)):
+        found.append(Finding(sentence, "together", apart))
+    if not found and (basis := _contradicted(sentence, held)):
         found.append(Finding(sentence, "denial", basis))
     return found
 
 
-def denies(sentence: str) -> bool:
-    """Whether a sentence says that something is not so."""
-    return _DENIAL.search(sentence) is not None
+def _wrong_values(sentence: str, held: _Held) -> list[str]:
+    """Numbers that no source agrees with, and other values that no source writes so."""
+    found = [amount.written for amount in stated(sentence) if unknown(amount, held.numbers)]
+    for value in find(sentence):
+        written = sentence[value.start : value.end]
+        if value.kind not in _VERBATIM or _plain(written) in held.values:
+            continue
+        # Each noun of German begins with a capital; its words are checked as words.
+        if value.kind != "name" or (held.language == "en" and not _common(written, held)):
+            found.append(written)
+    return found
 
 
-def _nearest(sentence: str, apart: Sequence[str]) -> str:
-    """The source sentence that shares most words with it; "" if none shares two."""
-    words = _meaning(sentence)
-    if len(words) < 2:
+def _apart(sentence: str, held: _Held) -> str:
+    """A name and a number that no source says together, though it says both; "" if there are none.
+
+    With several of each, one that goes with it is enough: the Alba costs €89 and the Brisa €59.
+    """
+    if held.language == "de":
         return ""
-    shared = [(len(words & _meaning(other)), other) for other in apart]
-    count, basis = max(shared, default=(0, ""), key=lambda pair: pair[0])
-    return basis if count >= 2 else ""
+    names = {name: frozenset(_stems(name, held.language)) for name in _names(sentence)}
+    numbers = {amount.number: amount.written for amount in stated(sentence)}
+    if not names or not numbers:
+        return ""
+    pairs = [(name, number) for name in names for number in numbers]
+    held_together = {
+        pair for pair in pairs if any(pair[1] in own and names[pair[0]] <= stems for own, stems in held.stands)
+    }
+    for name, number in pairs:
+        if not any(pair[0] == name for pair in held_together) or not any(pair[1] == number for pair in held_together):
+            return f"{name} and {numbers[number]}"
+    return ""
 
 
-def _meaning(sentence: str) -> set[str]:
-    return {stem(word) for word in _WORD.findall(sentence) if word.lower() not in _LIGHT}
+def _names(sentence: str) -> list[str]:
+    return [sentence[value.start : value.end] for value in find(sentence) if value.kind == "name"]
+
+
+def _common(name: str, held: _Held) -> bool:
+    """Whether all words of a would-be name are words of the sources: Standard Delivery, or a name and a form of it."""
+    return all(is_light(word, held.language) or _known(word, held) for word in words(name))
+
+
+def _known(word: str, held: _Held) -> bool:
+    if stem(word, held.language) in held.known:
+        return True
+    parts = word.split("-")
+    return len(parts) > 1 and all(stem(part, held.language) in held.known for part in parts)
+
+
+def _weighed(text: str, spoken: str) -> frozenset[str]:
+    """The stems and numbers of a text that carry meaning."""
+    return frozenset(meaning(text, spoken)) | {amount.number for amount in stated(text)}
+
+
+def _contradicted(sentence: str, held: _Held) -> str:
+    """The clause of the sources that says the opposite of one of the sentence; "" if there is none.
+
+    That is one which shares most words and numbers with it, at least two or all, where none that shares as many agrees.
+    """
+    for clause in _clauses(sentence):
+        own = _weighed(clause, held.language)
+        shared = [(len(own & theirs), other) for other, theirs in held.apart]
+        most = max((count for count, _ in shared), default=0)
+        nearest = [other for count, other in shared if count == most]
+        denied = denies(clause, held.language)
+        if most >= min(2, max(len(own), 1)) and all(denies(other, held.language) != denied for other in nearest):
+            return nearest[0]
+    return ""
+
+
+def _clauses(sentence: str) -> list[str]:
+    return [found for clause in _CLAUSES.split(sentence) if (found := clause.strip(" ,;"))]
 
 
 def _plain(value: str) -> str:
-    return re.sub(r"[\s,.]+", "", value.lower())
+    """A value as it is compared: small letters, no space; marks stay, as €490 is not €4.90."""
+    return re.sub(r"\s+", "", value.lower())
