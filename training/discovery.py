@@ -47,10 +47,31 @@ class Discovery:
     alike: float
 
 
-def discover(history: Sequence[Recorded], desk: Desk, alike: float = ALIKE, fewest: int = FEWEST) -> list[Discovery]:
-    """Proposals, the largest first. `history` is the log as it may be learned from."""
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """How many turns were looked at, what was said where no intent fits (the newest first), and proposals."""
+
+    turns: int
+    misfits: tuple[str, ...]
+    found: tuple[Discovery, ...]
+
+
+def survey(history: Sequence[Recorded], desk: Desk) -> Survey:
+    """Look through the log, as it may be learned from."""
     logged, known = [turn for turn in turns(history) if usable(turn)], judged(history)
     strange = _strange(logged[-FRAME:], known, desk)
+    misfits = tuple(dict.fromkeys(turn.text for turn in reversed(strange)))
+    return Survey(min(len(logged), FRAME), misfits, tuple(_proposals(strange, logged, desk)))
+
+
+def discover(history: Sequence[Recorded], desk: Desk) -> list[Discovery]:
+    """Proposals, the largest first. `history` is the log as it may be learned from."""
+    return list(survey(history, desk).found)
+
+
+def _proposals(
+    strange: Sequence[LoggedTurn], logged: Sequence[LoggedTurn], desk: Desk, alike: float = ALIKE, fewest: int = FEWEST
+) -> list[Discovery]:
     texts = list(dict.fromkeys(turn.text for turn in reversed(strange)))[:_MOST]
     if len(texts) < fewest:
         return []

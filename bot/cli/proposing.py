@@ -13,10 +13,12 @@ from bot.cli.review_session import new_name
 from bot.cli.reviewing import Opened, keep_intents, opened, read_key, read_line, show
 
 if TYPE_CHECKING:
-    from training.discovery import Discovery
+    from training.discovery import Discovery, Survey
     from training.mining import Pair
 
 _SHOWN = 8
+_ENOUGH = 100
+"""Messages below which nothing missing means little."""
 MINED = Path("knowledge") / "mined.jsonl"
 
 
@@ -26,10 +28,12 @@ def propose(root: Path, by: str, *, discover: bool) -> None:
 
 
 async def _discover(root: Path, by: str) -> None:
-    from training.discovery import discover
+    from training.discovery import survey
 
     async with opened(root) as at:
-        found = discover(at.history, at.desk)
+        looked = survey(at.history, at.desk)
+        found = looked.found
+        console.print(told(looked))
         for number, one in enumerate(found, start=1):
             show(f"\n[{number}/{len(found)}] {len(one.places)} turns that no intent fits")
             for text in one.texts[:_SHOWN]:
@@ -42,8 +46,22 @@ async def _discover(root: Path, by: str) -> None:
                 await _label(at, one, name, by)
                 if name not in at.desk.labels:
                     keep_intents(root, {name: one.texts}, at.project.settings).tell()
-    console.print(f"\n{len(found)} clusters found." + (" Give new intents an answer or a flow." if found else ""))
-    console.print("Next: bot learn" if found else "Nothing that people say often is missing.")
+    console.print("\nGive new intents an answer or a flow.\nNext: bot learn" if found else "Next: bot review")
+
+
+def told(looked: Survey) -> str:
+    """What was looked at and what came of it, and the latest misfits where they are all too different."""
+    head = f"{looked.turns} messages looked at; no intent fits {len(looked.misfits)} of them."
+    if looked.found:
+        return f"{head} {len(looked.found)} groups of them may be intents of their own."
+    if looked.turns < _ENOUGH:
+        head += " That is little to go by: `bot learn` and `bot import` bring in logged conversations."
+    if not looked.misfits:
+        return head
+    latest = "\n".join(f"     {text}" for text in looked.misfits[:_SHOWN])
+    return (
+        f"{head} No three of them are alike, so no intent is missing that people ask for often. The latest:\n{latest}"
+    )
 
 
 def _named(one: Discovery, known: Sequence[str]) -> str | None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli.proposing import told as told_of
 from bot.core.events import Corrected
 from tests.retrieval.embedder import BagOfWords
 from tests.training.reviewing import agent, asked, bot, desk, logged, user, vectors
-from training.discovery import discover, groups
+from training.discovery import discover, groups, survey
 from training.judgements import note
 from training.mining import Told, mine, outdated, read_rows, told, tried, write_rows
 
@@ -28,6 +29,14 @@ async def test_turns_that_no_intent_fits_are_proposed_together(tmp_path: Path) -
     (one,) = discover(store.log, desk())
     assert set(one.texts) == set(GIFT) and len(one.places) == 5
     assert one.name == "wrap_gift" and one.nearest[1] in ("track", "refund", "greet")
+
+
+async def test_misfits_that_are_not_alike_are_told(tmp_path: Path) -> None:
+    store = await asked(tmp_path, GIFT[0], "something else entirely", "where is it, my parcel")
+    looked = survey(store.log, desk())
+    assert (looked.turns, looked.found) == (3, ()) and GIFT[0] in looked.misfits
+    words = told_of(looked)
+    assert "3 messages looked at" in words and "little to go by" in words and "No three of them are alike" in words
 
 
 async def test_few_texts_are_no_intent_and_judged_ones_are_settled(tmp_path: Path) -> None:
