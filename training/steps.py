@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,7 @@ def train(model: Any, rows: Rows, plan: Plan, folder: Path, progress: Progress =
     model.train()
     for step in range(len(curve), plan.steps):
         chosen = rows.take(next(batches))
+        torch.manual_seed(plan.seed * 1_000_003 + step)  # what is dropped out is the same after a break
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * plan.share(step)
@@ -116,6 +117,38 @@ def _summed(model: Any, rows: Rows) -> Tensor:
     )
 
 
+class Muon(torch.optim.Optimizer):
+    """Momentum made orthogonal by Newton-Schulz steps, as large as AdamW's updates are (Liu et al. 2025).
+
+    In float32: torch's own does these steps in bfloat16, for which most CPUs have no instructions.
+    """
+
+    def __init__(self, weights: Iterable[Tensor], lr: float, momentum: float = 0.95, decay: float = 0.1) -> None:
+        super().__init__(weights, {"lr": lr, "momentum": momentum, "decay": decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One step down the gradients."""
+        for group in self.param_groups:
+            for weights in group["params"]:
+                kept = self.state[weights].setdefault("momentum_buffer", torch.zeros_like(weights))
+                kept.lerp_(weights.grad, 1 - group["momentum"])
+                update = _orthogonal(torch.lerp(weights.grad, kept, group["momentum"]))
+                weights.mul_(1 - group["lr"] * group["decay"])
+                weights.add_(update, alpha=-group["lr"] * 0.2 * max(update.shape) ** 0.5)
+
+
+def _orthogonal(matrix: Tensor) -> Tensor:
+    """Nearly the closest orthogonal matrix, by five steps of the quintic of Jordan et al. 2024."""
+    if matrix.shape[0] > matrix.shape[1]:
+        return _orthogonal(matrix.mT).mT
+    found: Tensor = matrix / (matrix.norm() + 1e-7)
+    for _ in range(5):
+        square = found @ found.mT
+        found = 3.4445 * found + (-4.7750 * square + 2.0315 * square @ square) @ found
+    return found
+
+
 def _optimizers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
     trained = [(name, weights) for name, weights in model.named_parameters() if weights.requires_grad]
     hidden = [weights for name, weights in trained if plan.hidden_rate and weights.ndim == 2 and "layers." in name]
@@ -123,7 +156,7 @@ def _optimizers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
     others = [weights for _, weights in trained if id(weights) not in inside]
     made: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, lr=plan.rate, betas=(0.9, 0.95), weight_decay=0.0)]
     if hidden:
-        made.append(torch.optim.Muon(hidden, lr=plan.hidden_rate, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"))
+        made.append(Muon(hidden, lr=plan.hidden_rate))
     for optimizer in made:
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
