@@ -21,6 +21,8 @@ from bot.core.errors import IntegrityError, NotFound
 from skills.prompting import MARKS, Task, prompt, special_tokens
 from skills.values import Values
 
+STARTER = Path(__file__).parent / "starter"
+"""The base model that comes with the installation."""
 ADAPTER, MERGED, CARD = "adapter", "merged", "generator.json"
 FORMAT = 1
 _TOKENIZER = ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer.model")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from pydantic import JsonValue
 
 from bot.manifest import DataSet, Metric, SkillCard
 from training.data import data_set
@@ -12,6 +16,9 @@ from training.examples import IntentExample, SlotExample
 from training.gather import Gathered
 from training.split import Split
 from training.workshop import Made
+
+_LOCKED = ("numpy", "onnxruntime", "peft", "pydantic", "safetensors", "scikit-learn", "tokenizers", "torch")
+"""What a fit depends on besides ourselves."""
 
 
 def card(skill: str, base: str, made: Made, data: Gathered, report: Report | None) -> SkillCard:
@@ -62,3 +69,15 @@ def _slot_side(data: Gathered) -> tuple[Split[SlotExample], tuple[DataSet, ...]]
 def _note(trained: int, held_out: int, unmeasured: Sequence[str]) -> str:
     text = f"trained on {trained} rows; the {held_out} held-out rows were measured on and never trained on"
     return f"{text}; without a held-out row: {', '.join(unmeasured)}" if unmeasured else text
+
+
+@cache
+def versions() -> dict[str, JsonValue]:
+    """The versions of what a fit depends on."""
+    found: dict[str, JsonValue] = {}
+    for name in (*_LOCKED, "understudy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found

@@ -7,15 +7,24 @@ a copy of the base, which is measured like any other bundle before anybody speak
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bot.core.errors import InputError
+from bot.core.errors import InputError, IntegrityError, NotFound
+from skills.generator_files import ADAPTER, CARD, check_base
 from training.packing import Tokens, pack
 from training.progress import Progress, silent
-from training.steps import Plan, Point, loss_of, train
+from training.threads import one_thread
+
+if TYPE_CHECKING:
+    from training.steps import Point
+
+_SMALL = 50_000_000
+"""Weights up to which one thread is as fast as more."""
 
 
 class Sample(NamedTuple):
@@ -27,15 +36,18 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class AdapterOptions:
-    """`rank` of the added matrices, `scale` of what they add (alpha / rank); `epochs` over the rows."""
+    """`rank` of the added matrices, `scale` of what they add (alpha / rank); `epochs` over the rows.
 
-    rank: int = 16
+    `rate` falls to nothing after a short rise; `batch` and `length` are rows of a step and tokens of a row.
+    """
+
+    rank: int = 8
     scale: float = 2.0
     dropout: float = 0.05
-    epochs: int = 3
-    rate: float = 1e-3
-    batch: int = 8
-    length: int = 384
+    epochs: int = 5
+    rate: float = 2e-3
+    batch: int = 4
+    length: int = 640
     seed: int = 0
 
 
@@ -53,57 +65,122 @@ def fit_adapter(
     from peft import LoraConfig, get_peft_model
 
     model, tokenizer = load_base(base)
-    rows = pack(tokens_of(tokenizer, samples), options.length, tokenizer.pad_token_id)
     torch.manual_seed(options.seed)
-    alpha = round(options.rank * options.scale)
     config = LoraConfig(
         r=options.rank,
-        lora_alpha=alpha,
+        lora_alpha=round(options.rank * options.scale),
         lora_dropout=options.dropout,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
     adapted: Any = get_peft_model(model, config)
-    steps = max(1, len(rows.ids) // options.batch) * options.epochs
-    plan = Plan(
-        steps, min(options.batch, len(rows.ids)), rate=options.rate, hidden_rate=0, decay=1.0, seed=options.seed
-    )
-    curve = train(adapted, rows, plan, out, progress)
-    adapted.save_pretrained(out / "adapter", safe_serialization=True)
+    with _threads(model):
+        curve = fit(adapted, tokenizer, samples, out, options, progress)
+    adapted.save_pretrained(out / ADAPTER, safe_serialization=True)
+    _settle(out / ADAPTER, base)
     return curve
+
+
+def fit(
+    model: Any, tokenizer: Any, samples: Sequence[Sample], work: Path, options: AdapterOptions, progress: Progress
+) -> list[Point]:
+    """Train what of a model is to be trained, with checkpoints in `work`."""
+    from training.steps import Plan, train
+
+    rows = pack(tokens_of(tokenizer, samples), options.length, pad_of(tokenizer))
+    batch = min(options.batch, len(rows.ids))
+    steps = max(1, len(rows.ids) // batch) * options.epochs
+    plan = Plan(
+        steps, batch, micro=2, rate=options.rate, hidden_rate=0, warm=0.06, decay=0.94, seed=options.seed, keep_every=20
+    )
+    return train(model, rows, plan, work, progress)
+
+
+def _settle(adapter: Path, base: Path) -> None:
+    """The same adapter has the same bytes wherever it is made: no paths, and sets in order."""
+    path = adapter / "adapter_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config |= {"base_model_name_or_path": base.name, "target_modules": sorted(config["target_modules"])}
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (adapter / "README.md").unlink(missing_ok=True)
+
+
+@contextmanager
+def _threads(model: Any) -> Iterator[None]:
+    """One thread for a small model, see `one_thread`; a large one takes what there is."""
+    with one_thread() if sum(weights.numel() for weights in model.parameters()) < _SMALL else nullcontext():
+        yield
 
 
 def merge(base: Path, adapter: Path, out: Path) -> None:
     """Write the base with the adapter's changes in its own weights: what the engine is built from."""
-    from peft import PeftModel
-
-    model, tokenizer = load_base(base)
-    loaded: Any = PeftModel.from_pretrained(model, str(adapter))
-    loaded.merge_and_unload().save_pretrained(out, safe_serialization=True)
+    model, tokenizer = load_adapted(base, adapter)
+    model.merge_and_unload().save_pretrained(out, safe_serialization=True)
     tokenizer.save_pretrained(out)
+    for name in ("config.json", "generation_config.json"):
+        _without_path(out / name)
+
+
+def _without_path(file: Path) -> None:
+    if file.is_file():
+        plain = json.loads(file.read_text(encoding="utf-8"))
+        plain.pop("_name_or_path", None)
+        file.write_text(json.dumps(plain, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def load_adapted(base: Path, adapter: Path) -> tuple[Any, Any]:
+    """A base with an adapter beside it, and its tokenizer.
+
+    Raises:
+        IntegrityError: the adapter belongs to another base, or is damaged.
+    """
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    if (adapter.parent / CARD).is_file():
+        check_base(adapter.parent, base)
+    model, tokenizer = load_base(base)
+    try:
+        found: Any = PeftModel.from_pretrained(model, str(adapter))
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise IntegrityError(str(adapter), f"is no adapter for {base}: {said}; train again: bot train") from error
+    return found, tokenizer
 
 
 def load_base(folder: Path) -> tuple[Any, Any]:
-    """A model and its tokenizer, from a folder; code that lies there is never run."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    """A model and its tokenizer, from a folder; code that lies there is never run.
 
+    Raises:
+        NotFound: there is no such model.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
     tokenizer: Any = AutoTokenizer
-    found = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True)
-    return found, tokenizer.from_pretrained(folder, local_files_only=True)
+    try:
+        found = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+        return found, tokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise NotFound(f"generator {str(folder)!r} cannot be loaded: {error}") from error
 
 
 def tokens_of(tokenizer: Any, samples: Sequence[Sample]) -> list[Tokens]:
     """Samples as token ids; the two parts are split apart, so that no token lies across."""
-    given = tokenizer([sample.given for sample in samples])["input_ids"]
-    learned = tokenizer([sample.learned for sample in samples])["input_ids"]
+    texts = ([sample.given for sample in samples], [sample.learned for sample in samples])
+    given, learned = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in texts)
     return [Tokens([*first, *second], len(first)) for first, second in zip(given, learned, strict=True)]
 
 
-def perplexity_loss(folder: Path, adapter: Path | None, samples: Sequence[Sample], length: int = 384) -> float:
-    """The mean loss of a learned token, in nats: the logarithm of the perplexity."""
-    from peft import PeftModel
+def pad_of(tokenizer: Any) -> int:
+    """The token that fills rows; no sample sees it."""
+    return int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
 
-    model, tokenizer = load_base(folder)
-    loaded: Any = PeftModel.from_pretrained(model, str(adapter)) if adapter else model
-    rows = pack(tokens_of(tokenizer, samples), length, tokenizer.pad_token_id)
-    return loss_of(loaded, rows) / rows.learned
+
+def mean_loss(model: Any, tokenizer: Any, samples: Sequence[Sample], length: int = 640) -> float:
+    """The mean loss of a learned token, in nats: the logarithm of the perplexity."""
+    from training.steps import loss_of
+
+    rows = pack(tokens_of(tokenizer, samples), length, pad_of(tokenizer))
+    return loss_of(model, rows, micro=4) / rows.learned

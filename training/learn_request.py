@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bot.project import Project
     from retrieval.search import KnowledgeIndex
     from training.clusters import Vectors
+    from training.speaking import Speaking
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,9 @@ class LearnRequest:
     `logs` are files of logged conversations that are imported first, if they are not in the log yet. With `dry_run` the
     candidate is made and judged, and not put to use; with `trial` somebody else tries it on a part of the conversations
     if it has proved itself. `vectors` gives unit vectors of texts, for near-duplicates. `index` is the knowledge
-    index in use: which of its pages answer what is learned too. `past` plays past conversations with a candidate;
-    `review` chooses what people are asked next; `before` is what was done ahead of the round.
+    index in use: which of its pages answer what is learned too. `speaking` gives the generator that is to learn how
+    people word answers, once the log is complete (None: there is none). `past` plays past conversations with a
+    candidate; `review` chooses what people are asked next; `before` is what was done ahead of the round.
     """
 
     project: Project
@@ -45,6 +47,7 @@ class LearnRequest:
     play: Play | None = None
     vectors: Vectors | None = None
     index: KnowledgeIndex | None = None
+    speaking: Callable[[], Speaking | None] | None = None
     past: Callable[[Bundle], Past] | None = None
     review: Review | None = None
     before: tuple[Stage, ...] = ()

@@ -42,7 +42,7 @@ from training.train import TrainRequest, TrainResult, train_project
 from training.workshop import Workshop
 
 if TYPE_CHECKING:
-    pass
+    from training.speaking import Speaking
 
 LESSONS, RUNS, SNAPSHOTS, REPORTS = "learn", "runs", "snapshots", "reports"
 
@@ -117,6 +117,7 @@ class _Round:
         self.replay = Replay(request.state, most, request.vectors)
         self.result: TrainResult | None = None
         self.plays: list[Tests | None] = []
+        self.speaking: Speaking | None = None
         at = self._at = clock()
         name = f"{datetime.fromtimestamp(at, UTC):%Y%m%d-%H%M%S}"
         self.folder = request.state / LESSONS / name
@@ -167,6 +168,7 @@ class _Round:
         if not found.logged:
             self.ends("nothing to learn", *_nothing_to_learn(history))
             return None
+        self.speaking = self._replies()
         with self._stage("snapshot", 0.2) as said:
             snapshot = self._snapshot(found, history)
             self.add(snapshot=snapshot.id, position=snapshot.dataset.position)
@@ -182,6 +184,15 @@ class _Round:
             asks = tuple(review.draw())
             self.add(asks=asks, review=review.command if asks else "")
             said(f"{len(asks)} messages that would teach most")
+
+    def _replies(self) -> Speaking | None:
+        """What the log says of how people word answers."""
+        if self.request.speaking is None:
+            return None
+        with self._stage("replies", 0.15) as said:
+            found = self.request.speaking()
+            said("no generator is named" if found is None else found.replies.told())
+        return found
 
     def _pages(self, found: Harvest) -> Searching | None:
         """What the log says of the pages of the knowledge base."""
@@ -250,7 +261,8 @@ class _Round:
         """Keep some of what taught a proven bundle. The log is read again: somebody may have been erased since."""
         with self._alone():
             today = self._today(read_log(self.request.log), RuleBook.load(self.request.state / RULES_FILE))
-            self.replay.keep(snapshot.rows, today, more=self.lesson.outcome in _PROVEN)
+            rows = [row for row in snapshot.rows if not row.passages]  # replies are learned while the talk is there
+            self.replay.keep(rows, today, more=self.lesson.outcome in _PROVEN)
 
     def _alone(self) -> AbstractContextManager[None]:
         return Runs(self.request.state / RUNS).alone(self.progress)
@@ -293,7 +305,8 @@ class _Round:
             since=found.since,
             position=max((item.position for item in history), default=0),
         )
-        return self.snapshots.create(found.rows, lineage)
+        spoken = () if self.speaking is None else self.speaking.replies.rows
+        return self.snapshots.create((*found.rows, *spoken), lineage)
 
     def _inputs(self, snapshot: Snapshot, searching: Searching | None) -> str:
         """The digest of all that could change the result: rows, pages, project, options, encoder."""
@@ -304,6 +317,7 @@ class _Round:
         return key_of(
             {
                 "rows": hashlib.sha256(repr(rows).encode()).hexdigest(),
+                "replies": "" if self.speaking is None else self.speaking.key,
                 "pages": "" if searching is None else searching.pages.described().sha256,
                 "project": hashlib.sha256(said.encode()).hexdigest(),
                 "fit": asdict(self.request.fit),
@@ -325,6 +339,7 @@ class _Round:
             reports=request.state / REPORTS,
             runs=Runs(request.state / RUNS),
             searching=searching,
+            speaking=self.speaking,
             past=request.past,
         )
 

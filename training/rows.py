@@ -29,6 +29,9 @@ class Row(Value):
     `conversation`, `turn`, `user` (a pseudonym) and `at` (seconds since 1970) say where it was said.
     `source` names the project, the log or a file, `where` the place in it. `human`: a person gave the label; `weight`:
     how far it is believed. `why` says why a row was left out.
+
+    Of replies, `talk` holds (speaker, words) up to `text`, the question, `passages` what was at hand and `reply` what
+    was said, "" where the passages do not hold the answer.
     """
 
     id: str
@@ -49,6 +52,9 @@ class Row(Value):
     weight: float = 1.0
     side: Side = "train"
     why: str = ""
+    talk: tuple[tuple[str, str], ...] = ()
+    passages: tuple[str, ...] = ()
+    reply: str = ""
 
     @property
     def month(self) -> str:

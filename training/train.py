@@ -15,18 +15,14 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-from pydantic import JsonValue
 
 from bot.bundles import Bundle, BundleStore
 from bot.core.errors import InputError, IntegrityError, NotFound
 from bot.core.protocols import Utterance
 from bot.manifest import Draft
 from training import evaluate as ev
-from training.cards import card
+from training.cards import card, versions
 from training.data import data_set
 from training.examples import IntentExample, SlotExample
 from training.gate.evidence import (
@@ -45,13 +41,15 @@ from training.gate.evidence import (
 from training.gate.judge import judge
 from training.gate.measured import Judged
 from training.gate.page import write_pages
-from training.gate.verdict import Past, Policy, Verdict
+from training.gate.verdict import Check, Past, Policy, Verdict
 from training.gather import Gathered, Sources, gather
 from training.progress import Progress, part, silent
 from training.reproduce import predictions
 from training.runs import Runs, digest_of, key_of
 from training.searching import Searching
 from training.seen import Seen
+from training.speaking import SKILL as GENERATOR
+from training.speaking import Speaking
 from training.split import SplitOptions
 from training.workshop import FitOptions, Made, Workshop
 
@@ -60,7 +58,6 @@ _SHARES = {"intent": (0.05, 0.35), "entities": (0.35, 0.55), "ranking": (0.55, 0
 """What part of the progress each skill's fitting is."""
 _PROBES = 200
 """Texts that the fresh process must reproduce."""
-_LOCKED = ("numpy", "onnxruntime", "pydantic", "safetensors", "scikit-learn", "tokenizers", "torch", "understudy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +84,7 @@ class TrainRequest:
     reports: Path | None = None
     runs: Runs | None = None
     searching: Searching | None = None
+    speaking: Speaking | None = None
     past: Callable[[Bundle], Past] | None = None
 
 
@@ -123,6 +121,8 @@ def train_project(request: TrainRequest, workshop: Workshop, progress: Progress 
     with request.runs.alone(progress):
         result = _train(request, workshop, progress)
         request.runs.clear()
+        if request.speaking is not None:
+            request.speaking.clear()
         return result
 
 
@@ -134,7 +134,8 @@ def _train(request: TrainRequest, workshop: Workshop, progress: Progress) -> Tra
     run = _Run(request, workshop, data, store, progress)
     bundle = store.create(run.fill)
     pages = frozenset() if request.searching is None else request.searching.pages.seen
-    Seen(request.models).note(bundle.id, data.seen | pages, run.current_id if run.took_over else None)
+    words = frozenset() if request.speaking is None else request.speaking.seen
+    Seen(request.models).note(bundle.id, data.seen | pages | words, run.current_id if run.took_over else None)
     assert run.verdict is not None
     progress(0.96, "playing past conversations again")
     past = None if request.past is None else request.past(bundle)
@@ -154,6 +155,7 @@ def _train(request: TrainRequest, workshop: Workshop, progress: Progress) -> Tra
             "intent": len(data.intents.train),
             "entities": len(data.slots.train),
             "ranking": _stories(data),
+            GENERATOR: 0 if request.speaking is None else len(request.speaking.replies.train),
         },
         held_out={"intent": len(data.intents.held_out), "entities": len(data.slots.held_out)},
         notes=(*data.notes, *run.notes),
@@ -194,6 +196,7 @@ class _Run:
         made = {skill: self._make(skill, stage / skill) for skill in self._to_train()}
         self._take_over(stage, made)
         self._search(stage, made)
+        self._speak(stage, made)
         candidate, labels = self.workshop.load(stage), self._labels(made)
         shipped, texts = self._finished(stage, made), self._probes()
         with ThreadPoolExecutor(1) as aside:  # the fresh process works beside the measuring
@@ -203,12 +206,13 @@ class _Run:
             self.progress(0.9, "checking in a fresh process")
             integrity = checking.result()
         skills = tuple(dict.fromkeys((*made, *new.scored)))
-        evidence = self._evidence(Evidence(integrity, new, skills=skills), stage, shipped)
+        more = self._guards(stage, made)
+        evidence = self._evidence(Evidence(integrity, new, skills=skills, more=more), stage, shipped)
         self.verdict = judge(evidence, self.request.policy)
         measured = _reports(new, self._held_out)
         self.reports = {**measured, **{skill: item.report for skill, item in made.items() if item.report}}
         (stage / "verdict.json").write_text(self.verdict.bare().model_dump_json(indent=1) + "\n", encoding="utf-8")
-        return self._draft(made, measured, candidate.run([Utterance(text=texts[0])])[0].threshold)
+        return self._draft(stage, made, measured, candidate.run([Utterance(text=texts[0])])[0].threshold)
 
     @property
     def _held_out(self) -> HeldOut:
@@ -222,7 +226,7 @@ class _Run:
         path, current = self.current.path, self.workshop.load(self.current.path)
         times = latencies((shipped, self.workshop.finish(path, ())), self._probes())
         old = measure(current, self._current_labels(), self._held_out, part(self.progress, 0.82, 0.9))
-        old = replace(old, scored=self._scored(path, ("ranking",)))
+        old = replace(old, scored=self._scored(path, ("ranking", *new.scored)))
         new, old = paired(new, old)
         return Evidence(
             integrity=found.integrity,
@@ -275,7 +279,7 @@ class _Run:
                 "project": digest_of([] if project is None else [project.program.id, project.nlu, project.settings]),
                 "fit": asdict(self.request.fit),
                 "encoder": self.workshop.fingerprint,
-                "versions": _versions(),
+                "versions": versions(),
             }
         )
 
@@ -309,12 +313,32 @@ class _Run:
             shutil.copytree(path / "retrieval", stage / "retrieval")
             self.took_over = True
 
+    def _speak(self, stage: Path, made: dict[str, Made]) -> None:
+        """Have a generator word answers as people did, if enough of them did; else keep that of the current bundle."""
+        path = None if self.current is None else self.current.path
+        if self.request.speaking is not None:
+            told = part(self.progress, 0.7, 0.8)
+            fitted, said = self.request.speaking.make(stage, path, self.request.runs, told)
+            self.notes.append(said)
+            made |= {} if fitted is None else {GENERATOR: fitted}
+        elif path is not None and (path / GENERATOR).is_dir():
+            shutil.copytree(path / GENERATOR, stage / GENERATOR)
+        self.took_over |= GENERATOR not in made and (stage / GENERATOR).is_dir()
+
+    def _guards(self, stage: Path, made: Mapping[str, Made]) -> tuple[Check, ...]:
+        """What is demanded of a new generator besides its likeness."""
+        if self.request.speaking is None or GENERATOR not in made:
+            return ()
+        return tuple(self.request.speaking.checks(stage, None if self.current is None else self.current.path))
+
     def _scored(self, folder: Path, skills: Container[str]) -> dict[str, Sequence[Judged]]:
         """Held-out rows of skills that are no classifiers, as the skills in a folder judge them."""
         searching, ranking = self.request.searching, self.data.ranking
         found = {} if searching is None else {"retrieval": searching.judged(folder)}
         if ranking is not None and "ranking" in skills and (folder / "ranking").is_dir():
             found["ranking"] = self.workshop.chosen(folder, ranking.held)
+        if self.request.speaking is not None and GENERATOR in skills:
+            found[GENERATOR] = self.request.speaking.judged(folder)
         return {skill: rows for skill, rows in found.items() if rows}
 
     def _labels(self, made: Mapping[str, Made]) -> dict[str, tuple[str, ...]]:
@@ -330,26 +354,32 @@ class _Run:
         sides = [intents.held_out, slots.held_out, intents.train, slots.train]
         return [row.text for side in sides for row in side][:_PROBES]
 
-    def _draft(self, made: Mapping[str, Made], measured: Mapping[str, ev.Report], threshold: float) -> Draft:
+    def _draft(
+        self, stage: Path, made: Mapping[str, Made], measured: Mapping[str, ev.Report], threshold: float
+    ) -> Draft:
         cards = {} if self.current is None else dict(self.current.manifest.skills)
         if not self._wants_ranking:
             cards.pop("ranking", None)
         if self.request.searching is not None and "retrieval" in made:
             cards["retrieval"] = self.request.searching.card(self.workshop.base, made["retrieval"])
+        if self.request.speaking is not None and GENERATOR in made:
+            cards[GENERATOR] = self.request.speaking.card(made[GENERATOR], stage)
         for skill, item in ((skill, made[skill]) for skill in SKILLS if skill in made):
             cards[skill] = card(skill, self.workshop.base, item, self.data, measured.get(skill))
-        project, versions = self.request.sources.project, _versions()
+        project, found = self.request.sources.project, versions()
         return Draft(
             kind="models",
             parent=self.current_id,
-            code=str(versions["understudy"]),
-            lock=hashlib.sha256("\n".join(f"{name}=={found}" for name, found in versions.items()).encode()).hexdigest(),
+            code=str(found["understudy"]),
+            lock=hashlib.sha256(
+                "\n".join(f"{name}=={version}" for name, version in found.items()).encode()
+            ).hexdigest(),
             seeds={"fit": self.request.fit.seed},
             skills=cards,
             thresholds={"in_scope": threshold},
             program=project.program.id if project is not None else "",
             encoder=self.workshop.fingerprint,
-            details={"versions": versions, "split": asdict(self.request.split)},
+            details={"versions": found, "split": asdict(self.request.split)},
         )
 
 
@@ -364,14 +394,3 @@ def _reports(side: Side, rows: HeldOut) -> dict[str, ev.Report]:
 
 def _stories(data: Gathered) -> int:
     return 0 if data.ranking is None else len(data.ranking.groups)
-
-
-@cache
-def _versions() -> dict[str, JsonValue]:
-    found: dict[str, JsonValue] = {}
-    for name in _LOCKED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "absent"
-    return found

@@ -15,12 +15,14 @@ from bot.core.errors import InputError, NotFound
 
 if TYPE_CHECKING:
     from bot.config import Settings
+    from skills.encoder import Encoder
     from training.train import TrainRequest, TrainResult
 
 Dir = Annotated[Path, typer.Argument(help="The project folder.", show_default="the current folder")]
 Project = Annotated[Path, typer.Option("--project", "-p", help="The project folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 HERE = Path()
+GENERATOR = "generator"
 
 
 class Method(StrEnum):
@@ -87,7 +89,7 @@ def ingest(
 def train(
     directory: Dir = HERE,
     skill: Annotated[
-        str, typer.Option(help="Only this skill: intent, entities or ranking. The others are taken over.")
+        str, typer.Option(help="Only this skill: intent, entities, ranking or generator. The others are taken over.")
     ] = "",
     data: Annotated[
         list[str] | None, typer.Option(help="More examples: intents=FILE.jsonl or slots=FILE.jsonl; may be repeated.")
@@ -131,9 +133,9 @@ def train(
         from bot.cli.proving import player, policy
 
         encoder = load_encoder(settings, directory)
-        request = replace(request, sources=replace(request.sources, vectors=encoder.vectors))
         demands = policy(request.sources.project, settings, waive or (), patch=patch, improve=improve)
         request = replace(request, policy=demands, play=player(request.sources.project, encoder))
+        request = _with_encoder(request, encoder, speaks=skill in ("", GENERATOR))
         result = train_project(request, StandardWorkshop(encoder), lambda share, what: advance("training", share))
     if json:
         as_json(
@@ -142,6 +144,13 @@ def train(
     else:
         _show_training(result)
     raise typer.Exit(0 if result.promoted or keep else 1)
+
+
+def _with_encoder(request: TrainRequest, encoder: Encoder, *, speaks: bool) -> TrainRequest:
+    from bot.cli.speaking import speaker
+
+    speaking = speaker(request.sources.project, encoder, request.split) if speaks else None
+    return replace(request, sources=replace(request.sources, vectors=encoder.vectors), speaking=speaking)
 
 
 def _train_request(root: Path, data: list[str], skill: str, promote: bool) -> tuple[TrainRequest, Settings]:
@@ -154,8 +163,9 @@ def _train_request(root: Path, data: list[str], skill: str, promote: bool) -> tu
     from training.runs import Runs
     from training.train import SKILLS, TrainRequest
 
-    if skill and skill not in SKILLS:
-        raise InputError(f"--skill is one of {', '.join(SKILLS)}; found {skill!r}")
+    known = (*SKILLS, GENERATOR)
+    if skill and skill not in known:
+        raise InputError(f"--skill is one of {', '.join(known)}; found {skill!r}")
     files = _data_files(data)
     project = load_project(project_folder(root)) if is_project(root) or not data else None
     settings = project.settings if project else load_settings(root)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,8 +101,10 @@ def _round(root: Path, logs: list[Path] | None, wanted: _Wanted) -> Callable[[],
 def _request(root: Path, logs: list[Path] | None, wanted: _Wanted, encoder: Encoder) -> LearnRequest:
     from bot.app import load_index, model_store
     from bot.cli.proving import player, policy
+    from bot.cli.speaking import speaker
     from bot.project import load_project
     from training.loop import LearnRequest
+    from training.sides import SplitOptions
     from training.workshop import FitOptions
 
     project = load_project(root)
@@ -119,6 +122,7 @@ def _request(root: Path, logs: list[Path] | None, wanted: _Wanted, encoder: Enco
         play=player(project, encoder),
         vectors=encoder.vectors,
         index=load_index(project, encoder),
+        speaking=partial(speaker, project, encoder, SplitOptions()),
         past=replayer(project, encoder),
         review=reviewer(project, encoder, wanted.budget),
     )

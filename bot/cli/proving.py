@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CHECKS = (
     "intent", "entities", "flips", "slices", "calibration", "scope", "noise", "size", "latency", "tests", "labels",
-    "improvement",
+    "improvement", "voice", "forgetting", "support", "silence",
 )  # fmt: skip
 """What may be waived, besides the critical intents."""
 

@@ -14,7 +14,7 @@ from bot.core.protocols import Utterance
 from training.evaluate import IntentResult, SlotResult, Understander, intent_results, slot_results
 from training.examples import OOS, IntentExample, SlotExample
 from training.gate.measured import Judged, Measured, measured_intents, measured_scores, measured_slots, shared
-from training.gate.verdict import Integrity
+from training.gate.verdict import Check, Integrity
 from training.perturb import KINDS, perturbed
 from training.progress import Progress, part, silent
 
@@ -31,7 +31,7 @@ Play = Callable[[Path], "Tests | None"]
 """Plays the project's tests with the skills in a bundle's folder; None where there are none."""
 
 
-METRICS = {"ranking": "accuracy", "retrieval": "mrr"}
+METRICS = {"ranking": "accuracy", "retrieval": "mrr", "generator": "rouge_l"}
 """What the mean score of a skill's rows is called."""
 
 
@@ -75,7 +75,8 @@ class Side:
 class Evidence:
     """All that is known. `skills` are those that were trained: only they are compared.
 
-    `fresh` is what the current bundle makes of rows that the candidate was trained on.
+    `fresh` is what the current bundle makes of rows that the candidate was trained on; `more` are checks of skills that
+    look after themselves.
     """
 
     integrity: Integrity
@@ -84,6 +85,7 @@ class Evidence:
     current_id: str | None = None
     skills: Sequence[str] = ("intent", "entities")
     fresh: Sequence[IntentResult] = ()
+    more: Sequence[Check] = ()
 
 
 def paired(candidate: Side, current: Side) -> tuple[Side, Side]:
@@ -146,8 +148,9 @@ def latencies(bundles: Sequence[Understander], texts: Sequence[str]) -> list[flo
 
 
 def folder_bytes(folder: Path) -> int:
-    """What the files below a folder take."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """What the files below a folder take, but for a generator: its size is that of the base that somebody chose."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in files if path.relative_to(folder).parts[0] != "generator")
 
 
 def _noise(bundle: Understander, rows: Sequence[IntentExample]) -> dict[str, Sequence[IntentResult]]:

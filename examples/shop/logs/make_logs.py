@@ -1,11 +1,12 @@
-"""Writes conversations.jsonl: what an older bot of the shop talked about with its customers, in the import format.
+"""Writes conversations.jsonl: what an older bot of the shop talked about with its customers, in the import format; and
+agents.jsonl: what people of the shop answered, which is what a generator learns their voice from.
 
     python examples/shop/logs/make_logs.py
 
 The conversations of written.txt come first, then others are put together from phrasings.yml: every sentence there is
 used once at most, the old bot mistakes some questions for related ones, and customers rate, rephrase, get angry,
 ask for a person or leave. People later corrected what the bot had taken a sentence for. The same input gives the same
-bytes.
+bytes. The conversations of agents.jsonl come from agents.txt, one or two questions of a page in each.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ruamel.yaml import YAML
 
 HERE = Path(__file__).resolve().parent
 TARGET = HERE / "conversations.jsonl"
+AGENTS_TARGET = HERE / "agents.jsonl"
 COUNT = 300
 START = datetime(2026, 8, 3, 7, 30, tzinfo=UTC)
 ORDERS = ("48101", "48127", "48153", "48166", "48180", "48190", "48197", "48202", "48213", "48219", "48234", "48246")
@@ -73,6 +75,7 @@ AGENTS = (
     "I understand. I have asked our workshop, they need a photo of the underside first.",
     "You are right, the page is wrong there. I have told my colleagues and given you the better price.",
 )
+PASSED_ON = "A colleague is with you in a moment."
 REASONS = ("wrong topic", "did not answer", "", "not what I asked", "too long", "")
 
 Turn = dict[str, Any]
@@ -211,9 +214,12 @@ def _written_turn(line: str) -> Turn:
     return bot(text, {"+": 1, "-": -1}.get(sign), reason)
 
 
-def dated(chance: random.Random, number: int, turns: list[Turn]) -> Iterator[Turn]:
-    """The turns with their times: people need longer than the bot, and the shop's people do not work at night."""
-    at = START + timedelta(hours=number * 8.7, seconds=chance.randrange(20_000))
+def dated(chance: random.Random, number: int, turns: list[Turn], every: float = 8.7) -> Iterator[Turn]:
+    """The turns with their times: people need longer than the bot, and the shop's people do not work at night.
+
+    `every` is the hours between conversations.
+    """
+    at = START + timedelta(hours=number * every, seconds=chance.randrange(20_000))
     if any(turn["speaker"] == "agent" for turn in turns):
         at = at.replace(hour=9 + number % 7) + timedelta(days=at.weekday() == 6)
     for turn in turns:
@@ -236,9 +242,46 @@ def lines() -> Iterator[str]:
         yield json.dumps({**row, "turns": timed, "outcome": outcome}, ensure_ascii=False) + "\n"
 
 
+def answered(text: str) -> Iterator[list[tuple[str, str]]]:
+    """The questions and answers of each page in agents.txt."""
+    for block in text.split("\n# ")[2:]:
+        said = [line[2:] for line in block.splitlines()[1:] if line.strip()]
+        yield list(zip(said[::2], said[1::2], strict=True))
+
+
+def with_people(pages: list[list[tuple[str, str]]], chance: random.Random) -> Iterator[list[Turn]]:
+    """Conversations in which people answer: one question, or two of a page."""
+    talks = []
+    for page in pages:
+        left = chance.sample(page, len(page))
+        while left:
+            count = 2 if chance.random() < 0.35 else 1
+            talks.append(left[:count])
+            left = left[count:]
+    for talk in chance.sample(talks, len(talks)):
+        turns: list[Turn] = []
+        for question, answer in talk:
+            turns.append({"speaker": "user", "text": question})
+            turns += [] if len(turns) > 1 else [bot(PASSED_ON)]
+            turns.append({"speaker": "agent", "text": answer})
+        yield turns
+
+
+def agent_lines() -> Iterator[str]:
+    """The rows of agents.jsonl."""
+    chance = random.Random(21)
+    pages = list(answered((HERE / "agents.txt").read_text(encoding="utf-8")))
+    talks = list(with_people(pages, chance))
+    for number, turns in enumerate(talks, 1):
+        timed = list(dated(chance, number, turns, COUNT * 8.7 / len(talks)))
+        row = {"id": f"people-{number:04d}", "channel": "web", "started_at": timed[0]["at"]}
+        yield json.dumps({**row, "turns": timed, "outcome": "resolved"}, ensure_ascii=False) + "\n"
+
+
 def main() -> None:
-    """Write the file."""
+    """Write the files."""
     TARGET.write_text("".join(lines()), encoding="utf-8")
+    AGENTS_TARGET.write_text("".join(agent_lines()), encoding="utf-8")
 
 
 if __name__ == "__main__":
