@@ -122,7 +122,7 @@ class OpenAIChannel:
     def stats(self) -> Mapping[str, float]:
         """Tokens read and written, texts embedded, streams that their clients left."""
         names = ("prompt_tokens", "completion_tokens", "embedded", "streams_left")
-        return {f"understudy_openai_{name}_total": self._counts[name] for name in names}
+        return {f"openai_{name}_total": self._counts[name] for name in names}
 
     def routes(self) -> Sequence[Route]:
         """The table. The key is looked at before the body is read."""

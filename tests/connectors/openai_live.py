@@ -17,6 +17,7 @@ from connectors.http import Setup
 from connectors.limits import Limits
 from connectors.openai_api import Offer, OpenAIChannel
 from connectors.openai_api_quota import Client, Quotas
+from connectors.openai_api_talks import Branch
 from tests.connectors.live import Live, live
 from tests.fakes import MemoryStore
 
@@ -100,22 +101,54 @@ def text_of(chunks: Sequence[Any]) -> str:
     return "".join(choice["delta"].get("content", "") for choice in choices)
 
 
+async def no_branch(source: str, turn: int, target: str) -> None:
+    """Begins nothing."""
+
+
+def openai_channel(
+    limits: Limits,
+    *,
+    ring: Ring | None = None,
+    quotas: Quotas | None = None,
+    branch: Branch = no_branch,
+    resent_within: float = 900.0,
+) -> OpenAIChannel:
+    """The channel with small limits of its own, for the bot "bot" and the encoder "encoder"."""
+    offer = Offer(
+        model="bot",
+        embedder="encoder",
+        tokens=Words(),
+        embed=embed,
+        bundle=lambda: "b1",
+        branch=branch,
+        keys=ring or two_keys(),
+        quotas=quotas or Quotas(1_000_000, 1_000_000_000),
+        context=10_000,
+        embedder_context=20,
+        resent_within=resent_within,
+    )
+    return OpenAIChannel(limits, offer)
+
+
+def two_keys() -> Ring:
+    return Ring({KEY: Client("k1", "one"), OTHER: Client("k2", "two")})
+
+
 @asynccontextmanager
 async def openai_live(
     quotas: Quotas | None = None, store: MemoryStore | None = None, resent_within: float = 900.0, **settings: Any
 ) -> AsyncIterator[Served]:
-    ring = Ring({KEY: Client("k1", "one"), OTHER: Client("k2", "two")})
-    running: list[Live] = []
-    channels: list[OpenAIChannel] = []
+    ring, running, channels = two_keys(), list[Live](), list[OpenAIChannel]()
 
     async def branch(source: str, turn: int, target: str) -> None:
         await copy_past(running[0].manager, source, turn, target)
 
     def make(limits: Limits, setup: Setup) -> OpenAIChannel:
-        offer = Offer("bot", "encoder", Words(), embed, lambda: "b1", branch, ring, quotas or Quotas(1000, 100_000),
-                      context=10_000, embedder_context=20, resent_within=resent_within)  # fmt: skip
-        channels.append(OpenAIChannel(limits, offer))
-        return channels[-1]
+        made = openai_channel(
+            limits, ring=ring, quotas=quotas or Quotas(1000, 100_000), branch=branch, resent_within=resent_within
+        )
+        channels.append(made)
+        return made
 
     async with live(make, store, **settings) as served:
         running.append(served)

@@ -112,7 +112,7 @@ async def test_a_client_that_left_is_noticed_though_nothing_is_said(served: Serv
         )
         async with request as answer:
             await answer.content.readuntil(b"One moment.")
-    await eventually(lambda: served.channel.stats()["understudy_openai_streams_left_total"] == 1)
+    await eventually(lambda: served.channel.stats()["openai_streams_left_total"] == 1)
 
 
 async def test_a_turn_that_takes_too_long_goes_on(served: Served) -> None:
