@@ -35,7 +35,7 @@ from bot.core.protocols import Inbound
 ROOT = Path(__file__).parent.parent
 BOT = str(Path(sys.executable).with_name("bot"))
 WORD, MAIL, WHO = "zebraquartz", "kim.canary@example.org", "canary-talk"
-SAID = f"has the {WORD} teapot that i paid for been sent yet, write to {MAIL}"
+SAID = "has the {} teapot that i paid for been sent yet, write to {}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -123,8 +123,9 @@ def rows_of(shop: Path, conversation: str) -> int:
 
 
 def _plant(shop: Path) -> None:
+    said = SAID.format(WORD, MAIL)
     turns = [
-        {"speaker": "user", "text": SAID, "intent": "greet", "correction": {"intent": "order_status"}},
+        {"speaker": "user", "text": said, "intent": "greet", "correction": {"intent": "order_status"}},
         {"speaker": "bot", "text": "Hello! What can I do for you?", "rating": -1},
     ]
     talk = {"id": WHO, "channel": "web", "started_at": "2026-08-04T10:00:00Z", "turns": turns, "outcome": "resolved"}
