@@ -114,7 +114,7 @@ class OwnFormat:
         allowed = [placeholder for placeholder in values.placeholders if placeholder in known]
 
         def constrained(choose: Choose) -> Choose:
-            return self._constraints.around(choose, allowed, abstain=not prompt.approved)
+            return self._constraints.around(choose, allowed, abstain=not prompting.task_of(prompt).approved)
 
         return Reading(ids, stable, constrained, values.show, Held(prompt.stop, prompting.REPLY, prompting.ABSTAIN))
 
