@@ -169,12 +169,12 @@ class GeneratorSettings(Section):
     """What that server asks for; sent as `Authorization: Bearer`, in the open only to this machine or its network."""
     connect_s: float = Field(default=2.0, gt=0, le=60)
     """Seconds until that server must have taken the connection."""
-    first_s: float = Field(default=8.0, gt=0, le=600)
-    """Seconds until its first token; tries again count too. After it the approved text is said."""
-    between_s: float = Field(default=4.0, gt=0, le=600)
+    first_s: float = Field(default=4.0, gt=0, le=600)
+    """Seconds until its first token; tries again count too. Raise `deadline_s` with it."""
+    between_s: float = Field(default=2.0, gt=0, le=600)
     """Seconds from one of its tokens to the next."""
     total_s: float = Field(default=20.0, gt=0, le=600)
-    """Seconds for its whole text."""
+    """Seconds for its whole text; `deadline_s` ends it sooner."""
     retries: int = Field(default=1, ge=0, le=5)
     """How often it is asked again before its first token, if it is busy, broken or not there."""
 

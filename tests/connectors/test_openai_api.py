@@ -6,13 +6,15 @@ import asyncio
 import base64
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
 
+from bot.core.errors import SkillError
+from bot.core.protocols import Piece, Prompt
 from bot.wording import Wording
 from connectors.openai_api_quota import Quotas
 from skills.speaking import Chain
@@ -80,16 +82,37 @@ async def test_an_answer_is_cut_where_the_client_says_so(served: Served, name: s
     assert (text_of(chunks), chunks[-2]["choices"][0]["finish_reason"]) == ("Hi there.\n\nHow", "length")
 
 
-async def test_drafts_stream_before_the_answer_is_whole(served: Served) -> None:
-    author = Author("You have thirty ", "days. ", "Bye.")
+class Slowly(Author):
+    """Begins when those who want to follow do so."""
+
+    async def write(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+        await asyncio.sleep(0.1)
+        async for piece in super().write(prompt):
+            yield piece
+
+
+def generating(served: Served, author: Author) -> None:
+    """Let answers of the knowledge base be worded."""
     given = program().model_copy(update={"generates": True})
     word = Wording(author, Chain([])).word
     served.live.manager.models = models(Reader(), program=given, retrieve=Shelf(), generate=word)
+
+
+async def test_drafts_stream_before_the_answer_is_whole(served: Served) -> None:
+    generating(served, Slowly("You have thirty ", "days. ", "Bye."))
     chunks = await served.chunks("returns?")
     texts = [choice["delta"].get("content") for chunk in chunks if chunk for choice in chunk["choices"]]
     assert [text for text in texts if text] == ["You have thirty days.", " Bye."]
-    _, found, _ = await served.post(body("returns?"))
-    assert found["choices"][0]["message"]["content"] == "You have thirty days. Bye."
+    assert await served.say("returns?") == "You have thirty days. Bye."
+
+
+async def test_an_answer_that_is_not_what_its_drafts_promised_follows_in_full(served: Served) -> None:
+    generating(served, Slowly("You have ninety days. ", "And", error=SkillError("generator", "gone")))
+    told = text_of(await served.chunks("returns?"))
+    assert told == "You have ninety days.\n\nThirty days."
+    assert await served.say("returns?") == "Thirty days."
+    await served.say("returns?", told, "and then?")
+    assert list(served.heard().values()) == [["returns?", "and then?"]]
 
 
 async def test_a_client_that_goes_away_stops_the_stream_and_not_the_turn(served: Served) -> None:
