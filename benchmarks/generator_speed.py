@@ -51,7 +51,7 @@ SIZES: dict[str, tuple[str, int, int, dict[str, Any]]] = {
     "494M": (
         "Qwen2",
         32,
-        3,
+        2,
         {
             "vocab_size": 151936,
             "hidden_size": 896,
@@ -94,6 +94,7 @@ def main() -> None:
     """Measure; JSON, and the page if it is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sizes", nargs="*", help="which geometries; all if not said")
+    parser.add_argument("--work", type=Path, help="keep the random models here and use them again")
     parser.add_argument("--save", type=Path, help="keep the figures here, beside those of other sizes")
     parser.add_argument("--page", type=Path, help="write the tables here")
     arguments = parser.parse_args()
@@ -101,7 +102,7 @@ def main() -> None:
     results = json.loads(arguments.save.read_text()) if arguments.save and arguments.save.exists() else {}
     for name in arguments.sizes or SIZES:
         with tempfile.TemporaryDirectory() as folder:
-            results[name] = measure(name, Path(folder))
+            results[name] = measure(name, (arguments.work or Path(folder)) / name)
         if arguments.save:
             arguments.save.write_text(json.dumps(results, indent=1) + "\n")
     if arguments.page:
@@ -119,6 +120,7 @@ def one_core() -> None:
 def measure(name: str, folder: Path) -> dict[str, Any]:
     """All figures of one geometry."""
     kind, tokens, rounds, config = SIZES[name]
+    folder.mkdir(parents=True, exist_ok=True)
     model = random_model(kind, config, folder / "model")
     draws = np.random.default_rng(5)
     prompts = [draws.integers(3, config["vocab_size"], size).tolist() for size in (96,) * 8]
@@ -136,9 +138,9 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
         engines["CTranslate2, int8"] = _ctranslate2(folder)
     prompt = draws.integers(3, config["vocab_size"], PROMPT).tolist()
     results = {"agreement": str(made["int8"].agreement), "speed": speed(engines, prompt, tokens, rounds)}
-    for precision, decoder in decoders.items():
-        results[f"history, {precision}"] = history(decoder, draws, max(rounds, 5))
-        results[f"streams, {precision}"] = streams(decoder, draws, 24)
+    for precision in ("float32", "int8") if rounds > 2 else ("int8",):
+        results[f"history, {precision}"] = history(decoders[precision], draws, rounds + 1)
+        results[f"streams, {precision}"] = streams(decoders[precision], draws, tokens // 2)
     return results
 
 
@@ -150,7 +152,8 @@ def random_model(kind: str, config: dict[str, Any], folder: Path) -> Any:
     torch.manual_seed(0)
     settings = getattr(transformers, f"{kind}Config")(**config, bos_token_id=None, eos_token_id=None)
     made: Any = getattr(transformers, f"{kind}ForCausalLM")
-    made(settings).to(torch.bfloat16).save_pretrained(folder)
+    if not folder.exists():
+        made(settings).to(torch.bfloat16).save_pretrained(folder)
     return made.from_pretrained(folder, dtype=torch.float32).eval()
 
 
@@ -268,7 +271,7 @@ def streams(decoder: Decoder, draws: np.random.Generator, tokens: int) -> dict[s
     """Tokens a second of one text and of many at once, prompts of 64 tokens not counted."""
     rates = {}
     top = decoder._shape.vocabulary
-    for count in (1, STREAMS, 1, STREAMS, 1, STREAMS):
+    for count in (1, STREAMS) * (3 if tokens > 20 else 1):
         texts = [decoder.open(draws.integers(3, top, 64).tolist(), greedy, 0) for _ in range(count)]
         while not all(text.written for text in texts):
             decoder.step()
@@ -307,7 +310,7 @@ def page(results: dict[str, Any]) -> str:
         lines += ["", f"Eight bits beside 32: {found['agreement']}.", ""]
         lines += [f"| ours | first token, {HISTORY} kept + {FRESH} new, ms | by wall | read again, ms | ratio |"]
         lines.append("| --- | --- | --- | --- | --- |")
-        for precision in ("float32", "int8"):
+        for precision in [key.split(", ")[1] for key in found if key.startswith("history")]:
             row = found[f"history, {precision}"]
             kept = f"{row['kept_ms']:.1f} | {row['kept_wall_ms']:.1f}"
             lines.append(f"| {precision} | {kept} | {row['again_ms']:.0f} | {row['ratio']:.1f} × |")
@@ -316,7 +319,7 @@ def page(results: dict[str, Any]) -> str:
             f"| ours | one stream, tokens/s | {STREAMS} streams, tokens/s | ratio |",
             "| --- | --- | --- | --- |",
         ]
-        for precision in ("float32", "int8"):
+        for precision in [key.split(", ")[1] for key in found if key.startswith("streams")]:
             row = found[f"streams, {precision}"]
             lines.append(f"| {precision} | {row['one']:.0f} | {row['many']:.0f} | {row['ratio']:.1f} × |")
     return "\n".join(lines) + "\n"
