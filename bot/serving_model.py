@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bot.core.events import Received, Recorded
+from bot.core.events import Erased, Received, Recorded, ReminderSet
 from bot.keys import Keys
 from connectors.limits import Limits
 from connectors.openai_api import Offer, OpenAIChannel
@@ -73,9 +73,12 @@ def model_name(name: str) -> str:
 async def copy_past(manager: Manager, source: str, turn: int, target: str) -> None:
     """Begin a conversation with what happened in another one up to the end of a turn. Nothing is done again.
 
-    One that has begun already is left as it is.
+    One that has begun already is left as it is. What is left of a conversation that was erased is not copied: its turns
+    are numbered on from what is gone.
     """
     events = await manager.read(source)
+    if any(isinstance(recorded.event, Erased) for recorded in events):
+        return
 
     def history(box: Mailbox) -> Iterator[Recorded]:
         return iter(()) if box.state.seq else _up_to(turn, events)
@@ -87,11 +90,12 @@ def _up_to(turn: int, events: Sequence[Recorded]) -> Iterator[Recorded]:
     """What belongs to the turns up to one, as a history that this bot did not take itself."""
     last = max(index for index, one in enumerate(events) if one.turn == turn)
     for recorded in events[: last + 1]:
-        if recorded.turn <= turn:
-            event = recorded.event
-            if isinstance(event, Received):
-                recorded = recorded.model_copy(update={"event": event.model_copy(update={"live": False})})
-            yield recorded
+        event = recorded.event
+        if recorded.turn > turn or isinstance(event, ReminderSet):  # it falls due once, where it was set
+            continue
+        if isinstance(event, Received):
+            recorded = recorded.model_copy(update={"event": event.model_copy(update={"live": False})})
+        yield recorded
 
 
 def _tokenizer(encoder: Encoder) -> Tokenizer:
