@@ -187,7 +187,7 @@ _SPEAKING = frozenset(
 _TEXTS = frozenset(
     (
         *("text", "query", "heard", "reply", "reason", "title", "subtitle", "alt", "payload", "value", "url", "error"),
-        *("rejected", "detail"),
+        *("rejected", "detail", "summary"),
     )
 )
 _FREE = frozenset(("metadata", "data", "value"))

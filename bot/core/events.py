@@ -219,11 +219,12 @@ class Interrupted(Value):
 
 
 class HandedOff(Value):
-    """A person takes over."""
+    """A person takes over. `summary` is what they need to know, in a few lines."""
 
     kind: Literal["handed_off"] = "handed_off"
     reason: str
     step: str | None = None
+    summary: str = ""
 
 
 class Resumed(Value):

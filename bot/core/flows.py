@@ -16,6 +16,7 @@ from bot.core.conversation import Conversation, Frame
 from bot.core.program import Act, Call, Collect, Flow, FlowStep, HandOff, Link, Program, SetSlots
 from bot.core.responses import render, slot_values
 from bot.core.steps import Record, Run, Say, Step
+from bot.core.summary import summary
 
 HANDED_OFF, OFFER_PERSON, REPHRASE = "utter_handed_off", "utter_offer_person", "utter_ask_rephrase"
 Events = tuple[ev.Event, ...]
@@ -165,5 +166,6 @@ def _leaving(frames: Sequence[Frame], program: Program, reason: str) -> Events:
 
 def hand_off(reason: str, conversation: Conversation, program: Program, step: str | None = None) -> Say:
     """Tell the user that a person takes over, and note it."""
-    events = (ev.HandedOff(reason=reason, step=step), *leave_all(conversation, program, "completed"))
+    told = summary(conversation, program)
+    events = (ev.HandedOff(reason=reason, step=step, summary=told), *leave_all(conversation, program, "completed"))
     return Say(messages=render(HANDED_OFF, conversation, program), step=step, events=events)
