@@ -10,6 +10,7 @@ import json
 import mmap
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,11 @@ def find_folder(source: str, revision: str | None = None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    options: dict[str, Any] = {"revision": revision, "allow_patterns": list(_FILES)}
+    with suppress(LocalEntryNotFoundError):  # what is here needs no network
+        return Path(snapshot_download(source, local_files_only=True, **options))
     try:
-        return Path(snapshot_download(source, revision=revision, allow_patterns=list(_FILES)))
+        return Path(snapshot_download(source, **options))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise NotFound(f"generator {source!r} at {revision[:12]}: neither here nor on the hub: {error}") from error
 

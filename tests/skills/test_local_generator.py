@@ -160,7 +160,7 @@ async def test_users_cannot_write_the_marks_that_steer_the_model(generator: Loca
 
 
 async def test_a_talk_that_is_too_long_loses_its_oldest_turns(generator: LocalGenerator) -> None:
-    talk = tuple(("user" if n % 2 == 0 else "bot", f"words of turn {n} " * 8) for n in range(41))
+    talk = tuple(("user" if n % 2 == 0 else "bot", f"words of turn {n} " * 8) for n in range(29))
     assert (await pieces(generator, Prompt(talk=talk, max_tokens=12)))[-1].done
     with pytest.raises(SkillError, match="fewer or shorter passages"):
         await text(generator, Prompt(talk=talk, passages=("so many words " * 300,)))
@@ -168,8 +168,8 @@ async def test_a_talk_that_is_too_long_loses_its_oldest_turns(generator: LocalGe
 
 async def test_own_format_writes_values_of_its_sources_only(folders: dict[str, Path], state: Path) -> None:
     generator = opened(folders["own"], state)
-    prompt = replace(ASK, talk=(("user", "Is 99999 mine?"),), max_tokens=60, temperature=50.0)
-    texts = await asyncio.gather(*(text(generator, replace(prompt, seed=seed)) for seed in range(8)))
+    prompt = replace(ASK, talk=(("user", "Is 99999 mine?"),), max_tokens=48, temperature=50.0)
+    texts = await asyncio.gather(*(text(generator, replace(prompt, seed=seed)) for seed in range(5)))
     await generator.close()
     assert all("99999" not in found and "<|" not in found for found in texts)
     assert any("48213" in found or "Monday" in found for found in texts)
@@ -295,6 +295,19 @@ def test_a_repository_needs_a_commit_and_a_folder_must_be_there(state: Path) -> 
         open_generator("someone/some-model", "main", options)
     with pytest.raises(NotFound, match="no such folder"):
         open_generator("/no/such/folder", None, options)
+
+
+async def test_a_commit_that_was_fetched_needs_no_network(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "0123456789abcdef" * 2 + "01234567"
+    kept = tmp_path / "models--someone--tiny" / "snapshots" / commit
+    kept.parent.mkdir(parents=True)
+    kept.symlink_to(folders["chatml"])
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    generator = open_generator("someone/tiny", commit, GeneratorOptions(tmp_path / "state", "float32"))
+    assert generator.id.startswith("tiny@") and (await pieces(generator, ASK))[-1].done
+    await generator.close()
 
 
 def test_a_model_that_does_not_fit_into_memory_is_refused_with_the_figure(
