@@ -17,6 +17,7 @@ from training.harvest import LOG, Harvest, by_conversation
 from training.lesson import Change, Figure, Heard, Learned, Month, Outcome, Quote, RuleLine, Tested
 from training.privacy import VERSION
 from training.rows import Row
+from training.settling import SETTLED
 from training.signals.register import RULES
 from training.train import TrainResult
 
@@ -109,7 +110,7 @@ def labelled(found: Harvest) -> dict[str, Any]:
         for rule in RULES
     )
     return {
-        "rules": tuple(sorted(lines, key=lambda line: -line.labels)),
+        "rules": tuple(sorted((*lines, *_settled(rows)), key=lambda line: -line.labels)),
         "labels": len(rows),
         "taught": sum(row.side == "train" for row in rows),
         "measured": sum(row.side in ("test", "time") for row in rows),
@@ -118,6 +119,16 @@ def labelled(found: Harvest) -> dict[str, Any]:
         "masked": found.masked,
         "masker": VERSION,
     }
+
+
+def _settled(rows: Iterable[Row]) -> tuple[RuleLine, ...]:
+    """What was settled from words and endings together, and how sure that is on average."""
+    sure = [mark.confidence for row in rows if row.side == "train" for mark in row.marks if mark.rule == SETTLED]
+    if not sure:
+        return ()
+    meaning = "The words, and what happened after them, say together what was meant."
+    mean = round(sum(sure) / len(sure), 4)
+    return (RuleLine(rule=SETTLED, meaning=meaning, labels=len(sure), accuracy=mean, human=False),)
 
 
 def _learned(rows: Iterable[Row]) -> tuple[Learned, ...]:

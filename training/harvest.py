@@ -24,8 +24,11 @@ from training.labels import ENOUGH, Label, RuleBook, Signals, read_signals
 from training.lesson import Leakage, stamp
 from training.privacy import PLACEHOLDER
 from training.replay import SOURCE
+from training.review import usable
 from training.rows import Mark, Row, authored, row_id
+from training.settling import settled
 from training.sides import Place, SplitOptions, newest, pseudonym, sides
+from training.signals.signs import accepted
 from training.signals.similarity import lexical, of_vectors
 from training.signals.turns import LoggedTurn
 from training.split import key
@@ -98,8 +101,12 @@ def harvest(history: Sequence[Recorded], ground: Ground) -> Harvest:
     places = [_place(row, name, taught) for row, name in zip(rows, names, strict=True)]
     since = newest(places)
     since = None if since is None else max(since, ground.not_before)
-    settled = sides(places, ground.split, since)
-    done = [row.model_copy(update={"side": s.side, "why": s.why}) for row, s in zip(rows, settled, strict=True)]
+    found = sides(places, ground.split, since)
+    done = [row.model_copy(update={"side": s.side, "why": s.why}) for row, s in zip(rows, found, strict=True)]
+    if ground.vectors is not None:
+        done = settled(done, signals, ground.vectors)
+    said = [number for number, row in enumerate(done) if row.intent or row.tags is not None]
+    done, names = [done[number] for number in said], [names[number] for number in said]
     refused = len({recorded.conversation for recorded in history} - kept)
     return Harvest(tuple(done), signals, _masked(done), leakage(done, names, since), since, refused)
 
@@ -155,7 +162,10 @@ def _place(row: Row, cluster: str, taught: AbstractSet[str]) -> Place:
 
 
 def _logged(signals: Signals, history: Sequence[Recorded], project: Project) -> list[Row]:
-    """A row for each turn that something is known of. Names that the project no longer has are left out."""
+    """A row for each turn that something is known of, or that the bot made something of; the latter without an intent.
+
+    Names that the project no longer has are left out.
+    """
     intents, entities = {*project.program.intents, OOS}, set(project.program.entities)
     outside = OUT_OF_SCOPE if OUT_OF_SCOPE in intents else OOS
     labels = _best(signals.labels)
@@ -167,9 +177,14 @@ def _logged(signals: Signals, history: Sequence[Recorded], project: Project) -> 
         if intent not in intents:
             label, intent = None, ""
         marked = spans.get(f"{turn.conversation}, turn {turn.turn}")
-        if turn.said and (label is not None or marked is not None):
+        if turn.said and (label is not None or marked is not None or _read(turn)):
             rows.append(_row(turn, intent, label, marked))
     return rows
+
+
+def _read(turn: LoggedTurn) -> bool:
+    """Whether the bot took the turn for something that it knows, or asked which of two it was."""
+    return usable(turn) and (accepted(turn) or turn.clarified)
 
 
 def _known(rows: Iterable[Row], project: Project) -> list[Row]:
@@ -197,7 +212,7 @@ def _has(row: SlotExample, entities: AbstractSet[str]) -> bool:
 
 def _row(turn: LoggedTurn, intent: str, label: Label | None, marked: SlotExample | None) -> Row:
     if label is None:
-        marks: tuple[Mark, ...] = (Mark(rule=ENTITIES, events=turn.evidence()),)
+        marks: tuple[Mark, ...] = (Mark(rule=ENTITIES, events=turn.evidence()),) if marked is not None else ()
     else:
         marks = tuple(
             Mark(rule=vote.rule, version=vote.version, events=vote.events, confidence=round(vote.confidence, 4))
@@ -218,6 +233,6 @@ def _row(turn: LoggedTurn, intent: str, label: Label | None, marked: SlotExample
         at=turn.at,
         channel=turn.channel,
         marks=marks,
-        human=label is None or label.human,
+        human=marked is not None if label is None else label.human,
         weight=1.0 if label is None or label.human else min(round(label.confidence, 4), _DOUBT),
     )

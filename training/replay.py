@@ -34,6 +34,7 @@ from training.consent import Permission, expired
 from training.labels import RuleBook
 from training.privacy import natural
 from training.rows import Row
+from training.settling import SETTLED
 from training.sides import pseudonym
 
 FOLDER, FILE = "replay", "rows.jsonl"
@@ -139,12 +140,13 @@ class Replay:
             raise IntegrityError(str(self.path), "is not what `bot learn` kept; move it away to go on") from error
 
     def _usable(self, today: Today) -> list[Kept]:
-        words, standings = today.words(), today.book.standings()
+        words = today.words()
+        believed = {SETTLED, *(name for name, standing in today.book.standings().items() if standing.on)}
         return [
             kept
             for kept in self.rows()
             if words.get(kept.user, kept.agreed or today.policy.train == "opt-out")
-            and (kept.human or all(mark.rule in standings and standings[mark.rule].on for mark in kept.marks))
+            and (kept.human or all(mark.rule in believed for mark in kept.marks))
         ]
 
     def _write(self, rows: Sequence[Kept]) -> int:

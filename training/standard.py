@@ -77,7 +77,7 @@ class StandardWorkshop:
         if examples:
             head = IntentHead.load(folder / INTENT)
             numbers = {intent: number for number, intent in enumerate(head.intents)} | {OOS: -1}
-            known = [row for row in examples if row.intent in numbers]
+            known = [row for row in examples if row.intent in numbers and row.weight >= 1]
             head.examples = Examples.of([row.text for row in known], [numbers[row.intent] for row in known])
             head.save(folder / INTENT)
         if slots and slot_kinds(slots):

@@ -34,6 +34,7 @@ from training.progress import Progress, part, silent
 from training.recipes.discriminant import LAYERS, discriminant, names_of, speaking
 from training.recipes.finetune import TuneOptions
 from training.recipes.intent_blend import NEUTRAL, Held, fit_blend
+from training.recipes.intent_folds import folds_of, made_up
 from training.recipes.intent_tuned import TUNED, Taught, tuned_view, with_tuned
 
 Indices = npt.NDArray[np.int64]
@@ -41,7 +42,8 @@ Method = Literal["auto", "frozen", "few-shot", "late-branch", "lora", "full"]
 FEW = 15
 """Examples an intent, on average, up to which `auto` is `few-shot`."""
 
-_LETTERS = list("abcdefghijklmnopqrstuvwxyz")
+_QUICK, _USUAL = 20, 0.7
+"""Iterations of a head that only reads, and the temperature that heads usually get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,32 @@ def fit_intent(
     blend = replace(blend, wordless=wordless)
     progress(1.0, "fitting")
     return IntentHead(intents, weights, blend, encoder.identity, views)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Labelled texts: unit vectors, float32 (texts, dimension); intent numbers from 0; how far labels are believed."""
+
+    texts: Sequence[str]
+    vectors: Floats
+    owners: Indices
+    weights: Floats
+
+
+def opinions(known: Known, count: int, texts: Sequence[str], vectors: Floats) -> Floats:
+    """What a quick head of `known` says of other texts: probabilities (texts, intents), as sharp as they usually are.
+
+    Each of the `count` intents has a text at least.
+    """
+    none = np.zeros((len(known.texts), 0), np.float32)
+    unnamed = np.zeros(len(known.texts), bool)
+    data = _Data(known.texts, known.vectors, _count_words(known.texts), known.owners, known.weights, none, unnamed)
+    with threadpool_limits(1):
+        weights = _fit(data, count, IntentOptions(iterations=_QUICK))
+        logits, neighbours, _ = IntentHead([str(n) for n in range(count)], weights, NEUTRAL, "").witnesses(
+            texts, vectors
+        )
+    return head.mix(logits, neighbours, replace(NEUTRAL, temperature=_USUAL))
 
 
 def chosen_method(rows: Sequence[IntentExample], method: Method) -> Method:
@@ -330,9 +358,9 @@ def _cross_validate(
 ) -> list[Held]:
     """Per fold: scores of its rows, of the rows of left-out intents, and of made-up texts."""
     random = np.random.default_rng(options.seed)
-    fold = np.where(data.named, -1, _folds(np.where(data.named, -1, data.owners), options.folds, random))
+    fold = np.where(data.named, -1, folds_of(np.where(data.named, -1, data.owners), options.folds, random))
     group = random.permutation(len(intents)) % options.folds if len(intents) >= 2 * options.folds else None
-    made = _made_up([text for text, named in zip(data.texts, data.named, strict=True) if not named], random)
+    made = made_up([text for text, named in zip(data.texts, data.named, strict=True) if not named], random)
     ones = np.ones(len(made), np.float32)
     none = np.zeros((len(made), data.features.shape[1]), np.float32)
     nobody, unnamed = np.full(len(made), -1), np.zeros(len(made), bool)
@@ -343,15 +371,6 @@ def _cross_validate(
         results.append(_hold_out(data, fold == number, out, gibberish, options))
         progress(0.5 + 0.5 * (number + 2) / (options.folds + 2), "fitting")
     return results
-
-
-def _folds(owners: Indices, folds: int, random: np.random.Generator) -> Indices:
-    """Fold of each row, intents spread evenly; an intent's first two rows never share a fold."""
-    fold = np.zeros(len(owners), np.int64)
-    for owner in np.unique(owners):
-        rows = random.permutation(np.flatnonzero(owners == owner))
-        fold[rows] = (np.arange(len(rows)) + random.integers(folds)) % folds
-    return fold
 
 
 def _hold_out(
@@ -378,15 +397,3 @@ def _seen(train: _Data, held: _Data, count: int) -> tuple[Floats, ...]:
         return ()
     weights = discriminant(train.features, train.owners, train.weights, count)
     return (head.log_shares(held.features @ weights.matrix.astype(np.float32) + weights.bias),)
-
-
-def _made_up(texts: Sequence[str], random: np.random.Generator) -> list[str]:
-    """Gibberish as long as some of the texts: random letters, repeated letters, letters of real words mixed up."""
-    made = []
-    for text in random.permutation(np.array(texts, object))[: max(10, min(60, len(texts) // 20))]:
-        words = str(text).split()[:12]
-        made.append(" ".join("".join(random.choice(_LETTERS, random.integers(2, 9))) for _ in words))
-        made.append(" ".join("".join(random.permutation(list(word))) for word in words))
-        made.append("".join(random.choice(_LETTERS, random.integers(3, 10))))
-        made.append(str(random.choice(_LETTERS)) * int(random.integers(3, 200)))
-    return made
