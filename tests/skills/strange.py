@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -54,15 +55,17 @@ class Strange:
 
 
 @asynccontextmanager
-async def strange(respond: Respond, **settings: Any) -> AsyncIterator[tuple[Strange, RemoteGenerator]]:
+async def strange(
+    respond: Respond, tls: ssl.SSLContext | None = None, **settings: Any
+) -> AsyncIterator[tuple[Strange, RemoteGenerator]]:
     server = Strange(respond)
     app = web.Application()
     app.router.add_post("/v1/chat/completions", server.chat)
     app.router.add_get("/v1/models", server.models)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    server.url = f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}/v1"
     given: dict[str, Any] = {"base_url": server.url, "model": "small", "api_key": SecretStr(KEY), "first_s": 5.0}
     generator = await RemoteGenerator.connect(GeneratorSettings(**given | settings))
     try:

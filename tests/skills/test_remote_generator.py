@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import ssl
+import subprocess
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -255,3 +259,23 @@ async def test_settings_that_cannot_be_used_are_refused(settings: dict[str, str]
 async def test_a_key_may_travel_where_nobody_listens(url: str) -> None:
     generator = await RemoteGenerator.connect(GeneratorSettings(base_url=url, model="m", api_key=SecretStr("k")))
     await generator.close()
+
+
+@pytest.fixture
+def unsigned(tmp_path: Path) -> ssl.SSLContext:
+    """The TLS of a server whose certificate only itself has signed."""
+    key, cert = str(tmp_path / "key"), str(tmp_path / "cert")
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost"]
+    command = ["openssl", "req", "-x509", *kind, "-days", "1", "-keyout", key, "-out", cert]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    return context
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl program to make a certificate")
+async def test_a_certificate_that_nobody_signed_is_refused(unsigned: ssl.SSLContext) -> None:
+    async with strange(saying("Yes.", DONE), tls=unsigned) as (server, generator):
+        with pytest.raises(SkillError, match=r"cannot be reached \(ClientConnectorCertificateError\)"):
+            await written(generator)
+        assert not server.asked
