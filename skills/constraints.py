@@ -44,13 +44,20 @@ class Constraints:
             said = "".join(self._texts[token] for token in written[-12:])
             if written and not _SENTENCE_END.search(said):
                 forbidden |= self._names
-            # Abstaining is a decision about the whole answer, so it comes first or not at all.
-            forbidden[self._ids[ABSTAIN]] = bool(written) or not abstain
+            # Abstaining is a decision about the whole answer: it comes first or not at all, and only when it is more
+            # likely than all answers together; as one token it would win against any one of their beginnings.
+            forbidden[self._ids[ABSTAIN]] = bool(written) or not abstain or _odds(logits, self._ids[ABSTAIN]) <= 1
             forbidden[self._ids[END]] = not written
             forbidden[list(_repeats(written))] = True
             return choose(np.where(forbidden, np.float32(-np.inf), logits), written)
 
         return chosen
+
+
+def _odds(logits: Floats, token: int) -> float:
+    """How much more likely a token is than all others together."""
+    weights = np.exp(logits.astype(np.float64) - logits.max())
+    return float(weights[token] / max(weights.sum() - weights[token], 1e-12))
 
 
 def _repeats(written: Sequence[int]) -> Iterable[int]:

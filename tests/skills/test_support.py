@@ -59,7 +59,8 @@ CONSTRAINTS = Constraints(TEXTS)
 
 def write(likes: list[str], allowed: list[str] | None = None) -> str:
     """What is chosen when the texts that are liked come first, in this order, at every step."""
-    logits = np.array([float(len(likes) - likes.index(text)) if text in likes else 0.0 for text in TEXTS], np.float32)
+    liked = [9.0 * (len(likes) - likes.index(text)) if text in likes else 0.0 for text in TEXTS]
+    logits = np.array(liked, np.float32)
     choose = CONSTRAINTS.around(greedy, allowed or [])
     written: list[int] = []
     while not written or (TEXTS[written[-1]] not in (END, ABSTAIN) and len(written) < 9):
@@ -76,8 +77,10 @@ def test_abstaining_comes_first_or_not_at_all() -> None:
     assert write([ABSTAIN]) == ABSTAIN
     assert write(["Your", ABSTAIN, END]).startswith("Your")
     assert write(["Your", END]) == "Your" + END
+    nearly = np.array([2.0 * (text == ABSTAIN) for text in TEXTS], np.float32)
+    assert TEXTS[CONSTRAINTS.around(greedy, [])(nearly, [])] != ABSTAIN  # the likeliest token, and yet less than a half
     alone = CONSTRAINTS.around(greedy, [], abstain=False)
-    assert TEXTS[alone(np.array([float(text == ABSTAIN) for text in TEXTS], np.float32), [])] != ABSTAIN
+    assert TEXTS[alone(np.array([9.0 * (text == ABSTAIN) for text in TEXTS], np.float32), [])] != ABSTAIN
 
 
 def test_a_sentence_begins_with_a_capital_and_four_tokens_are_not_said_twice() -> None:
