@@ -2,6 +2,7 @@
 
     python -m benchmarks.generator_speed            # 10.7M and 494M: 8 minutes on a quiet core
     python -m benchmarks.generator_speed 10.7M      # one of them: a minute
+    python -m benchmarks.generator_speed --model DIR    # whole turns of a trained model, history kept and not
     python -m benchmarks.generator_speed --save docs/benchmarks/generator.json --page docs/benchmarks/generator.md
 
 One core, one thread, engines in turn, so that other work slows all alike. Random weights in the geometry of a starter
@@ -13,6 +14,7 @@ shared; wall time stands beside it. CTranslate2 takes part if it is installed.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib.util
 import json
 import os
@@ -28,9 +30,12 @@ from typing import Any
 
 import numpy as np
 
+from bot.core.protocols import Prompt
 from skills.decoder import Decoder, Limits, greedy
 from skills.decoder_convert import Converted, converted
 from skills.decoder_files import Weights, read_shape
+from skills.encoder_samples import TEXTS
+from skills.local_generator import GeneratorOptions, LocalGenerator, open_generator
 
 SIZES: dict[str, tuple[str, int, int, dict[str, Any]]] = {
     # name: transformers' class, new tokens, rounds, config
@@ -94,17 +99,20 @@ def main() -> None:
     """Measure; JSON, and the page if it is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sizes", nargs="*", help="which geometries; all if not said")
+    parser.add_argument("--model", help="measure whole turns of this model instead")
     parser.add_argument("--work", type=Path, help="keep the random models here and use them again")
     parser.add_argument("--save", type=Path, help="keep the figures here, beside those of other sizes")
     parser.add_argument("--page", type=Path, help="write the tables here")
     arguments = parser.parse_args()
     one_core()
     results = json.loads(arguments.save.read_text()) if arguments.save and arguments.save.exists() else {}
-    for name in arguments.sizes or SIZES:
+    if arguments.model:
+        results["turns"] = asyncio.run(turns(arguments.model))
+    for name in arguments.sizes or (() if arguments.model else SIZES):
         with tempfile.TemporaryDirectory() as folder:
             results[name] = measure(name, (arguments.work or Path(folder)) / name)
-        if arguments.save:
-            arguments.save.write_text(json.dumps(results, indent=1) + "\n")
+    if arguments.save:
+        arguments.save.write_text(json.dumps(results, indent=1) + "\n")
     if arguments.page:
         arguments.page.write_text(page(results), encoding="utf-8")
 
@@ -176,7 +184,7 @@ def _ours(decoder: Decoder) -> Engine:
         while len(text.written) < tokens:
             decoder.step()
         decoder.close(text)
-        decoder._kept.clear()
+        decoder.forget()
         return text.written
 
     return write
@@ -255,7 +263,7 @@ def history(decoder: Decoder, draws: np.random.Generator, rounds: int) -> dict[s
                 while not text.written:
                     decoder.step()
             decoder.close(text)
-            decoder._kept.clear()
+            decoder.forget()
     one, two = kept.figures(), again.figures()
     found = {
         "kept_ms": one["cpu"],
@@ -283,10 +291,60 @@ def streams(decoder: Decoder, draws: np.random.Generator, tokens: int) -> dict[s
         rates[count] = max(rates.get(count, 0.0), rate)
         for text in texts:
             decoder.close(text)
-        decoder._kept.clear()
+        decoder.forget()
     found = {"one": rates[1], "many": rates[STREAMS], "ratio": rates[STREAMS] / rates[1]}
     print("streams", {key: round(value, 1) for key, value in found.items()}, flush=True)
     return found
+
+
+async def turns(model: str, rounds: int = 25) -> dict[str, Any]:
+    """Whole turns as a bot has them, from prompt to text: template, constraints, streaming. Milliseconds to the first
+    piece and to the end of 24 tokens, with the talk kept and with nothing kept; tokens a second of one and of many."""
+    taken = {name: Taken() for name in ("first, kept", "whole, kept", "first, again", "whole, again")}
+    with tempfile.TemporaryDirectory() as state:
+        generator = open_generator(model, None, GeneratorOptions(Path(state)))
+        for number in range(rounds):
+            talk = long_talk(generator, number)
+            await _whole(generator, _asked(talk, number))
+            later = _asked((*talk, ("bot", TEXTS[number % 40]), ("user", TEXTS[number % 37])), number + 1)
+            for how in ("kept", "again"):
+                if how == "again":
+                    await generator.forget()
+                with taken[f"whole, {how}"].sample():
+                    with taken[f"first, {how}"].sample():
+                        pieces = generator.write(later)
+                        await anext(pieces)
+                    async for _ in pieces:
+                        pass
+        rates = {1: 0.0, STREAMS: 0.0}
+        for count in (1, STREAMS) * 4:
+            asked = [_asked((("user", TEXTS[number]),), number) for number in range(count)]
+            before, sample = generator.tokens[2], Taken()
+            with sample.sample():
+                await asyncio.gather(*(_whole(generator, prompt) for prompt in asked))
+            rates[count] = max(rates[count], (generator.tokens[2] - before) * 1000 / sample.cpu[0])
+        name, agreement = generator.id, str(generator.agreement)
+        await generator.close()
+    found = {name: sample.figures() for name, sample in taken.items()}
+    return {"id": name, "agreement": agreement, **found, "one": rates[1], "many": rates[STREAMS]}
+
+
+def long_talk(generator: LocalGenerator, number: int) -> tuple[tuple[str, str], ...]:
+    """A talk of about a thousand tokens, another one for each number."""
+    talk: tuple[tuple[str, str], ...] = (("user", f"my number is {number + 100}"),)
+    while generator.form.reading(_asked(talk, 0), 1 << 30).stable < HISTORY:
+        place = len(talk) * 7 + number
+        talk = (*talk, ("bot", TEXTS[place % len(TEXTS)] * 3), ("user", TEXTS[(place + 3) % len(TEXTS)]))
+    return talk
+
+
+def _asked(talk: tuple[tuple[str, str], ...], number: int) -> Prompt:
+    passages = (TEXTS[35], TEXTS[36], TEXTS[number % 30])
+    return Prompt(talk=talk, passages=passages, approved=TEXTS[number % 25], max_tokens=24)
+
+
+async def _whole(generator: LocalGenerator, prompt: Prompt) -> str:
+    return "".join([piece.text async for piece in generator.write(prompt)])
 
 
 def page(results: dict[str, Any]) -> str:
@@ -301,6 +359,8 @@ def page(results: dict[str, Any]) -> str:
         f"Python {platform.python_version()}.",
         *(__doc__ or "").split("\n\n")[2].split("\n"),
     ]
+    if "turns" in results:
+        lines += turns_page(results.pop("turns"))
     for name, found in results.items():
         lines += ["", f"## {name}", "", "| engine | first token, ms | tokens/s | by wall | ratio | same tokens |"]
         lines.append("| --- | --- | --- | --- | --- | --- |")
@@ -323,6 +383,22 @@ def page(results: dict[str, Any]) -> str:
             row = found[f"streams, {precision}"]
             lines.append(f"| {precision} | {row['one']:.0f} | {row['many']:.0f} | {row['ratio']:.1f} × |")
     return "\n".join(lines) + "\n"
+
+
+def turns_page(found: dict[str, Any]) -> list[str]:
+    """The table of whole turns."""
+    lines = ["", "## Whole turns of a trained model", "", f"`--model`, {found['id']}; {found['agreement']}.", ""]
+    lines += ["| history of 1,000 tokens | first piece, CPU ms | by wall | 24 tokens, CPU ms | by wall |"]
+    lines += ["| --- | --- | --- | --- | --- |"]
+    for how in ("kept", "again"):
+        cells = [f"{found[f'{part}, {how}'][kind]:.0f}" for part in ("first", "whole") for kind in ("cpu", "wall")]
+        lines.append(f"| {how} | {' | '.join(cells)} |")
+    rate = found["many"] / found["one"]
+    return [
+        *lines,
+        "",
+        f"Tokens a second, prompts read: one {found['one']:.0f}, {STREAMS} {found['many']:.0f}, {rate:.1f} ×.",
+    ]
 
 
 if __name__ == "__main__":

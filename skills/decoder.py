@@ -95,8 +95,8 @@ class Decoder:
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
         self._steps: dict[int, _Step] = {}
         self._count = 0
-        self.read = self.recalled = 0
-        """Tokens of prompts that were read, and those that were kept from before, since the start."""
+        self.read = self.recalled = self.written = 0
+        """Tokens since the start: of prompts read, of prompts kept from before, and written."""
 
     @property
     def busy(self) -> bool:
@@ -149,6 +149,10 @@ class Decoder:
             last.place = writing.place
             self._texts[last.place] = last
 
+    def forget(self) -> None:
+        """Keep nothing of what was read."""
+        self._kept.clear()
+
     def _read(self, text: Writing) -> list[tuple[Writing, int]]:
         """Read a piece of a prompt; the first token written, if that was all."""
         piece = text.tokens[text.read : text.read + PIECE]
@@ -185,6 +189,7 @@ class Decoder:
                 continue
             token = text.choose(logits, text.written)
             text.tokens.append(token)
+            self.written += 1
             fresh.append((text, token))
         return fresh
 

@@ -105,7 +105,7 @@ class OwnFormat:
         for shorter in _shortened(prompt):
             values = Values()
             ids = self._tokenizer.encode(text := self._text(shorter, values), add_special_tokens=False).ids
-            if len(ids) + prompt.max_tokens <= room and (not values.full or len(shorter.talk) <= _DROPPED):
+            if len(ids) + prompt.max_tokens <= room:
                 break
         else:
             raise _too_long(len(ids), room, prompt)

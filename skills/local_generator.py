@@ -59,9 +59,13 @@ class LocalGenerator:
         self._tokenizer, self._top_p = tokenizer, top_p
 
     @property
-    def prompt_tokens(self) -> tuple[int, int]:
-        """How many tokens of prompts were read since the start, and how many more were known from earlier turns."""
-        return self._decoder.read, self._decoder.recalled
+    def tokens(self) -> tuple[int, int, int]:
+        """Tokens since the start: of prompts read, of prompts known from earlier turns, and written."""
+        return self._decoder.read, self._decoder.recalled, self._decoder.written
+
+    async def forget(self) -> None:
+        """Keep nothing of earlier turns, once the texts under way have ended."""
+        await self._writer.forget()
 
     async def close(self) -> None:
         """End the texts under way."""

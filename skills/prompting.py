@@ -14,13 +14,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.core.protocols import Prompt
-from skills.values import Values, placeholders
+from skills.values import SLOTS, Values, placeholders
 
 PAD, END, ABSTAIN, REPLY = "<|pad|>", "<|end|>", "<|abstain|>", "<|reply|>"
 _KB, _SAY, _SLOTS, _TONE = "<|kb|>", "<|say|>", "<|slots|>", "<|tone|>"
 _SPEAKER = {"user": "<|user|>", "bot": "<|bot|>"}
 OF_A_TURN = (_KB, _SAY, _SLOTS, _TONE, REPLY)
 """What stands behind the talk: the first of these marks begins the part that belongs to one turn alone."""
+_IN_TALK = SLOTS // 2
+"""Values of a type that a talk may put behind placeholders: the others are for the passages, which may be repeated."""
 MARKS = (PAD, END, ABSTAIN, REPLY, _KB, _SAY, _SLOTS, _TONE, *_SPEAKER.values())
 
 
@@ -60,7 +62,7 @@ def prompt(task: Task, values: Values) -> str:
 
 def talk(turns: Sequence[tuple[str, str]], values: Values) -> str:
     """Turns as text, each behind its speaker's mark."""
-    return "".join(_SPEAKER[speaker] + values.hide(_plain(words)) for speaker, words in turns)
+    return "".join(_SPEAKER[speaker] + values.hide(_plain(words), _IN_TALK) for speaker, words in turns)
 
 
 def special_tokens() -> tuple[str, ...]:

@@ -106,15 +106,16 @@ class Values:
         self._of: dict[str, str] = {}
         self._shown: dict[str, str] = {}
         self._counts: dict[str, int] = dict.fromkeys(KINDS, 0)
-        self.full = False
-        """Whether a value was met for which no placeholder was left."""
 
-    def hide(self, text: str) -> str:
-        """The text with its values behind placeholders such as `<date0>`; one that somebody typed is broken up."""
+    def hide(self, text: str, most: int = SLOTS) -> str:
+        """The text with its values behind placeholders such as `<date0>`; one that somebody typed is broken up.
+
+        A value that would be a type's number `most` or higher stays as it is.
+        """
         text = _PLACEHOLDER.sub(lambda match: f"< {match[1]} {match[2]}>", text)
         parts, at = [], 0
         for value in find(text):
-            parts += [text[at : value.start], self._placeholder(text[value.start : value.end], value.kind)]
+            parts += [text[at : value.start], self._placeholder(text[value.start : value.end], value.kind, most)]
             at = value.end
         return "".join([*parts, text[at:]])
 
@@ -131,12 +132,11 @@ class Values:
         """Those that hide something: all that a generator may use."""
         return tuple(self._shown)
 
-    def _placeholder(self, value: str, kind: str) -> str:
+    def _placeholder(self, value: str, kind: str, most: int) -> str:
         key = " ".join(value.lower().split())
         if key not in self._of:
             number = self._counts[kind]
-            if number >= SLOTS:
-                self.full = True
+            if number >= most:
                 return value
             self._counts[kind] += 1
             self._of[key] = f"<{kind}{number}>"

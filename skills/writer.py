@@ -68,6 +68,12 @@ class Writer:
         self._pool.shutdown()
         self._fail(SkillError("generator", "the bot is shutting down"))
 
+    async def forget(self) -> None:
+        """Wait until nothing is being written, and keep nothing of what was read."""
+        if self._worker is not None:
+            await asyncio.wait([self._worker])
+        self._decoder.forget()
+
     async def stream(self, order: Order) -> AsyncGenerator[int, None]:
         """The tokens of a text. Waits for a place.
 
