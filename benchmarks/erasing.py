@@ -135,7 +135,7 @@ def _plant(shop: Path) -> None:
 
 def _bot(*words: str) -> str:
     ran = subprocess.run([BOT, *words], capture_output=True, text=True, check=False)
-    if ran.returncode not in (0, 1):
+    if ran.returncode not in (0, 1) or ran.stderr.startswith("Error"):
         raise SystemExit(f"bot {' '.join(words)}: {ran.stderr or ran.stdout}")
     return ran.stdout
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from bot.core.errors import IntegrityError
 from retrieval.projection import ABOUT, TENSORS, QueryProjection
@@ -14,7 +16,7 @@ from retrieval.projection import ABOUT, TENSORS, QueryProjection
 def projection(scale: float = 1.0) -> QueryProjection:
     random = np.random.default_rng(1)
     down, up = random.standard_normal((3, 8)), scale * random.standard_normal((8, 3))
-    return QueryProjection(down.astype(np.float32), up.astype(np.float32), "encoder")
+    return QueryProjection(down.astype(np.float32), up.astype(np.float32), VECTORS, "encoder")
 
 
 VECTORS = np.eye(8, dtype=np.float32)[:4]
@@ -27,6 +29,27 @@ def test_what_it_gives_are_unit_vectors() -> None:
 
 def test_without_a_residual_nothing_turns() -> None:
     assert np.allclose(projection(0).run(VECTORS), VECTORS)
+
+
+def test_only_what_is_like_the_questions_that_taught_turns() -> None:
+    other, between = np.eye(8, dtype=np.float32)[5], np.zeros(8, np.float32)
+    between[0], between[5] = 0.55, np.sqrt(1 - 0.55**2)
+    assert np.allclose(projection().run(other), other)
+    assert np.allclose(projection().run(VECTORS), whole_of(1).run(VECTORS))
+    turned, all_of_it = (float(one.run(between) @ between) for one in (projection(0.1), whole_of(0.1)))
+    assert all_of_it < turned < 1
+
+
+def whole_of(scale: float) -> QueryProjection:
+    return replace(projection(scale), taught=np.zeros((0, 8), np.float32))
+
+
+def test_one_of_the_first_format_turns_all(tmp_path: Path) -> None:
+    whole_of(1).save(tmp_path)
+    save_file({name: getattr(whole_of(1), name) for name in ("down", "up")}, tmp_path / TENSORS)
+    about = tmp_path / ABOUT
+    about.write_text(about.read_text().replace('"format": 2', '"format": 1'))
+    assert np.allclose(QueryProjection.load(tmp_path).run(VECTORS), whole_of(1).run(VECTORS))
 
 
 def test_it_is_read_as_it_was_saved(tmp_path: Path) -> None:

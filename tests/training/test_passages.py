@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from retrieval.projection import QueryProjection
@@ -14,7 +15,7 @@ from tests.training.faq import faq_index
 from training.examples import Origin, PassageExample
 from training.labels import Label, Provenance, RuleBook, Signals
 from training.passages import by_weeks, judged, passages
-from training.recipes.projection import Pair, ProjectionOptions, fit_projection
+from training.recipes.projection import Pair, ProjectionOptions, fit_projection, smallest
 from training.signals.turns import LoggedTurn
 
 WEEK = 7 * 86_400.0
@@ -106,6 +107,15 @@ def test_pairs_that_the_search_answers_already_turn_nothing(index: KnowledgeInde
     found = fit_projection(said, index.contents, BagOfWords(), ProjectionOptions(steps=20))
     assert found.share == 0
     assert not found.projection.up.any()
+
+
+def test_the_smallest_turn_is_taken_that_is_about_as_good_as_the_best() -> None:
+    weights, none = np.ones(40, np.float32), np.zeros(40, np.float32)
+    half, best, luck = none.copy(), none.copy(), none.copy()
+    half[:20], best[:21], luck[:1] = 1, 1, 1
+    assert smallest([none, half, best], weights) == 1
+    assert smallest([none, luck], weights) == 0
+    assert smallest([none, none], weights) == 0
 
 
 def test_a_projection_is_saved_and_read_again(index: KnowledgeIndex, tmp_path: Path) -> None:

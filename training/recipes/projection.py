@@ -9,8 +9,11 @@ answer are held where they are, so that the relevance floor goes on refusing the
 for yet must not lose to those that everybody asks for: pseudo-questions made of the passages themselves (those that
 calibrate the floor) are rehearsed beside the pairs.
 
-How far to turn is not fixed: on pairs that were left out, those of the newest words, several shares of the turn are
-compared, none among them. Seconds on one thread; the same pairs and options give the same projection.
+A question turns only as far as it is like one that taught (`retrieval.projection`). How far those turn is not fixed: on
+pairs that were left out, those of the newest words, several shares of the turn are compared, none among them, and the
+smallest is taken that is about as good as the best (the one-standard-error rule of Breiman et al. 1984): what is turned
+further than it need be pays with questions that nobody has asked yet. Seconds on one thread; the same pairs and options
+give the same projection.
 """
 
 from __future__ import annotations
@@ -36,6 +39,8 @@ _LEFT_OUT = 5
 """One pair in so many is left out to choose how far to turn."""
 _REHEARSED = 2000
 """Chunks that are rehearsed at most."""
+_KEPT = 2000
+"""Questions that taught, the newest, that are kept to tell which ones are like them."""
 _BETAS = (0.9, 0.99)
 
 
@@ -127,17 +132,16 @@ def fit_projection(
         ground = _ground(kept, contents, encoder, options)
         out = _left_out(kept)
         progress(0.3, "fitting")
-        trial = _fit(ground.pairs.take(np.flatnonzero(~out)), ground, options)
-        held = ground.pairs.take(np.flatnonzero(out))
-        ranks = [_reciprocal(held, contents.vectors, trial, share) for share in _SHARES]
-        best = max(range(len(_SHARES)), key=lambda number: (round(ranks[number], 6), -number))
+        rest, held = (ground.pairs.take(np.flatnonzero(rows)) for rows in (~out, out))
+        trial = _fit(rest, ground, options)
+        scores = [_reciprocal(held, contents.vectors, _turn(trial, share, rest)) for share in _SHARES]
+        best = smallest(scores, held.weights)
         progress(0.6, "fitting")
-        down, up = _fit(ground.pairs, ground, options) if best else trial
+        trained = _fit(ground.pairs, ground, options) if best else trial
     progress(1.0, "fitting")
-    projection = QueryProjection(
-        down, np.asarray(up * np.float32(_SHARES[best]), np.float32), owner_of(encoder.fingerprint)
-    )
-    return FittedProjection(projection, _SHARES[best], len(kept), int(out.sum()), ranks[0], ranks[best])
+    projection = _turn(trained, _SHARES[best], ground.pairs, owner_of(encoder.fingerprint))
+    before, after = (float(np.average(scores[number], weights=held.weights)) for number in (0, best))
+    return FittedProjection(projection, _SHARES[best], len(kept), int(out.sum()), before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,10 +266,29 @@ def _candidates(table: _Table, vectors: Floats) -> Floats:
     return np.asarray(blended, np.float32)
 
 
-def _reciprocal(table: _Table, vectors: Floats, trained: tuple[Floats, Floats], share: float) -> float:
-    """The mean reciprocal rank of the right candidates with a share of the turn."""
-    projection = QueryProjection(trained[0], np.asarray(trained[1] * np.float32(share), np.float32))
+def _turn(trained: tuple[Floats, Floats], share: float, table: _Table, encoder: str = "") -> QueryProjection:
+    """A share of what was trained, for questions like those of the table. They are rounded as they will be stored."""
+    taught = table.queries[-_KEPT:].astype(np.float16).astype(np.float32)
+    return QueryProjection(trained[0], np.asarray(trained[1] * np.float32(share), np.float32), taught, encoder)
+
+
+def smallest(scores: Sequence[Floats], weights: Floats) -> int:
+    """Of the shares that are about as good as the best the smallest: within one standard error of the difference.
+
+    `scores`: reciprocal ranks of the same rows by each share, the smallest share first.
+    """
+    means = [float(np.average(one, weights=weights)) for one in scores]
+    best = scores[int(np.argmax(means))]
+    for number, one in enumerate(scores):
+        gap = weights * (best - one) / weights.sum()
+        if gap.sum() <= 1.001 * np.sqrt((gap * gap).sum()):
+            return number
+    return int(np.argmax(means))
+
+
+def _reciprocal(table: _Table, vectors: Floats, projection: QueryProjection) -> Floats:
+    """The reciprocal ranks of the right candidates with a projection, (n,)."""
     turned = projection.run(table.queries)
     scores = np.einsum("nkd,nd->nk", _candidates(table, vectors), turned) + table.lexical
     ranks = 1 + (scores[:, 1:] >= scores[:, :1]).sum(axis=1)
-    return float(np.average(1 / ranks, weights=table.weights))
+    return np.asarray(1 / ranks, np.float32)
