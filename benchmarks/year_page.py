@@ -13,14 +13,18 @@ _WIDTH, _LEFT, _GAP = 620, 62, 46
 
 def table(months: Sequence[Month]) -> str:
     """A year, month by month, as Markdown."""
-    head = "| month | talks, turns | misunderstood | corrections | signs, right | verdict | accuracy | forgotten |"
+    head = (
+        "| month | talks, turns | misunderstood | asked | corrections | other labels, right | verdict | accuracy "
+        "| forgotten |"
+    )
     rows = [
         f"| {number} | {month.counts.talks}, {month.counts.turns} | {month.counts.wrong + month.counts.refused} "
+        f"| {month.counts.asked} "
         f"| {month.spent} | {month.signs:,} ({month.signs_right:.1%}) | {month.verdict} "
         f"| {month.accuracy:.3f} | {100 * month.forgotten:.1f} |"
         for number, month in enumerate(months, 1)
     ]
-    return "\n".join([head, "| --- | --- | --- | --- | --- | --- | --- | --- |", *rows])
+    return "\n".join([head, "| --- | --- | --- | --- | --- | --- | --- | --- | --- |", *rows])
 
 
 def plot(years: Mapping[str, Sequence[Month]], full: float, drawn: str = "queue") -> str:
@@ -51,7 +55,7 @@ def plot(years: Mapping[str, Sequence[Month]], full: float, drawn: str = "queue"
     for number, month in enumerate(months):
         parts.append(_mark(x(number), y(month.accuracy), month))
     top += height + _GAP
-    tops = (("Labels that teach: by signs (light), by people (dark)", 120.0), ("Forgotten, points", 70.0))
+    tops = (("Labels that teach: from signs and words (light), from people (dark)", 120.0), ("Forgotten, points", 70.0))
     parts.append(_title(top, tops[0][0]))
     most = max(month.signs + month.human for month in months) or 1
     for number, month in enumerate(months):

@@ -12,6 +12,7 @@ from bot.core import events as ev
 from bot.core.errors import IntegrityError
 from training.replay import Kept, Replay, Today, chosen, herded
 from training.rows import Mark, Row
+from training.settling import SETTLED
 from training.sides import pseudonym
 
 POLICY = PrivacySettings(retention_days=10)
@@ -85,6 +86,13 @@ def test_what_a_distrusted_rule_labelled_is_not_recalled(tmp_path: Path) -> None
     kept = Replay(tmp_path, 5)
     kept.keep([row("a", human=False, weight=0.8, marks=(Mark(rule="of another time"),))], today(said("a")))
     assert kept.recalled(today()) == ()
+
+
+def test_what_was_settled_is_recalled(tmp_path: Path) -> None:
+    kept = Replay(tmp_path, 5)
+    settled = row("old", human=False, weight=0.9, marks=(Mark(rule=SETTLED),))
+    kept.keep([settled], today(said("old")))
+    assert [item.id for item in kept.recalled(today())] == ["old"]
 
 
 def test_a_file_that_is_not_ours_is_refused(tmp_path: Path) -> None:
