@@ -22,7 +22,7 @@ SOON: dict[str, Any] = {"first_s": 0.1, "between_s": 0.1, "total_s": 0.3, "retri
 async def turn(generator: RemoteGenerator) -> tuple[list[str], ev.Generated]:
     """What is said to a question, and the fact of its wording."""
     worded = program().model_copy(update={"generates": True})
-    word = Wording(generator, Chain([("support", supported)]), Manner(deadline=2.0)).word
+    word = Wording(generator, Chain([("support", supported)]), Manner(deadline=20.0)).word
     store = MemoryStore()
     async with managing(store, models(program=worded, retrieve=Shelf(), generate=word)) as manager:
         said = await tell(manager, "returns?")

@@ -148,7 +148,7 @@ async def test_another_kind_of_answer_is_an_error(name: str, value: str) -> None
 SLOW = {
     "hangs": (then_silent(), {"first_s": 0.05}, "did not begin"),
     "stops": (then_silent("You"), {"between_s": 0.05}, "did not go on"),
-    "drips": (saying(*["a "] * 300), {"total_s": 0.05}, "did not end"),
+    "drips": (saying(*["a "] * 2_000), {"total_s": 0.4}, "did not end"),
 }
 
 
