@@ -91,7 +91,7 @@ def fit(
     batch = min(options.batch, len(rows.ids))
     steps = max(1, len(rows.ids) // batch) * options.epochs
     plan = Plan(
-        steps, batch, micro=2, rate=options.rate, hidden_rate=0, warm=0.06, decay=0.94, seed=options.seed, keep_every=20
+        steps, batch, micro=1, rate=options.rate, hidden_rate=0, warm=0.06, decay=0.94, seed=options.seed, keep_every=5
     )
     return train(model, rows, plan, work, progress)
 
@@ -139,10 +139,12 @@ def load_adapted(base: Path, adapter: Path) -> tuple[Any, Any]:
 
     if (adapter.parent / CARD).is_file():
         check_base(adapter.parent, base)
+    if not (adapter / "adapter_config.json").is_file():  # peft would ask the hub
+        raise IntegrityError(str(adapter), "holds no adapter_config.json; train again: bot train")
     model, tokenizer = load_base(base)
     try:
         found: Any = PeftModel.from_pretrained(model, str(adapter))
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError, SafetensorError) as error:
         said = " ".join(str(error).split())[:200]
         raise IntegrityError(str(adapter), f"is no adapter for {base}: {said}; train again: bot train") from error
     return found, tokenizer
@@ -157,10 +159,11 @@ def load_base(folder: Path) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     tokenizer: Any = AutoTokenizer
     try:
-        found = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+        options = {"use_safetensors": True, "local_files_only": True, "dtype": torch.float32}
+        found = AutoModelForCausalLM.from_pretrained(folder, **options)
         return found, tokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise NotFound(f"generator {str(folder)!r} cannot be loaded: {error}") from error
@@ -183,4 +186,4 @@ def mean_loss(model: Any, tokenizer: Any, samples: Sequence[Sample], length: int
     from training.steps import loss_of
 
     rows = pack(tokens_of(tokenizer, samples), length, pad_of(tokenizer))
-    return loss_of(model, rows, micro=4) / rows.learned
+    return loss_of(model, rows, micro=1) / rows.learned

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bot.core.errors import InputError, IntegrityError
 from bot.manifest import DataSet, SkillCard
-from skills.generator_files import ADAPTER, CARD, MERGED, Base, check_base, read_card, write_card
+from skills.decoder_files import find_folder
+from skills.generator_files import ADAPTER, CARD, MERGED, STARTER, Base, check_base, read_card, write_card
 from training import likeness
 from training.gate.measured import Judged
 from training.gate.verdict import Check
@@ -73,16 +74,15 @@ class Speaking:
         """
         if not self.replies.enough or self.known(current):
             kept = self._keep(stage, current)
-            why = "there is nothing new to learn" if self.replies.enough else f"too few to learn from; {kept}"
-            return None, f"answers are worded as before: {why} ({self.replies.told()})"
+            why = "there is nothing new to learn" if self.replies.enough else "there is too little to learn from"
+            return None, f"no new generator, {kept}: {why} ({self.replies.told()})"
         try:
             fresh = (
                 runs.stage(self.key, stage / SKILL, self._fit(progress)) if runs else self._fit(progress)(stage / SKILL)
             )
         except IntegrityError as error:
             shutil.rmtree(stage / SKILL, ignore_errors=True)
-            self._keep(stage, current)
-            return None, f"answers are worded as before: {error}"
+            return None, f"no new generator, {self._keep(stage, current)}: {error}"
         return fresh, self.replies.told()
 
     def _fit(self, progress: Progress) -> Callable[[Path], Made]:
@@ -91,11 +91,11 @@ class Speaking:
     def _keep(self, stage: Path, current: Path | None) -> str:
         """Take over the generator in use, if it belongs to the base."""
         if current is None or not (current / SKILL).is_dir():
-            return "the base speaks as it is"
+            return "answers are said as approved"
         try:
             check_base(current / SKILL, self.base)
         except IntegrityError:
-            return "the base speaks as it is: the generator in use was trained on another one"
+            return "answers are said as approved: the generator in use belongs to another base"
         shutil.copytree(current / SKILL, stage / SKILL)
         return "the generator in use stays"
 
@@ -117,7 +117,7 @@ class Speaking:
         taught = sorted(row.id for row in self.replies.train)
         write_card(folder, Base.of(self.base), {"key": self.key, "name": self.base.name, "rows": taught})
         progress(0.9, "comparing adapter and merged model")
-        self._same(folder)
+        self.check(folder)
         return Made("lora", (), {**asdict(self.options), "replies": len(asked)})
 
     def clear(self) -> None:
@@ -171,8 +171,12 @@ class Speaking:
         folder = None if bundle is None else bundle / SKILL / MERGED
         return folder if folder is not None and folder.is_dir() else None
 
-    def _same(self, folder: Path) -> None:
-        """Whether adapter and merged model write the same."""
+    def check(self, folder: Path) -> None:
+        """Whether adapter and merged model write the same.
+
+        Raises:
+            IntegrityError: they do not.
+        """
         style = style_of(self.base, self._tone)
         asked = all_asked(style, [row for row in self.replies.held_out if row.reply])[:_TRIED]
         both = (load_adapted(self.base, folder / ADAPTER), load_base(folder / MERGED))
@@ -191,3 +195,16 @@ def taught_by(bundle: Path | None) -> frozenset[str]:
     if bundle is None or not (bundle / SKILL / CARD).is_file():
         return frozenset()
     return frozenset(read_card(bundle / SKILL)["rows"])
+
+
+def base_folder(model: str, revision: str | None, root: Path) -> Path:
+    """The folder of a base model: `starter`, a folder (seen from the project, or from here), or one of the hub.
+
+    Raises:
+        NotFound: there is none.
+        InputError: a repository without a commit.
+    """
+    if model == "starter" and not Path(model).is_dir():
+        return find_folder(str(STARTER))
+    near = root / Path(model).expanduser()
+    return near if near.is_dir() else find_folder(model, revision)

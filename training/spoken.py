@@ -96,4 +96,4 @@ def _loss(model: Any, tokenizer: Any, asked: Asked) -> tuple[float, int]:
 def _loss_of(model: Any, rows: Rows) -> float:
     from training.steps import loss_of
 
-    return loss_of(model, rows, micro=4)
+    return loss_of(model, rows, micro=1)

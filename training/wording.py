@@ -96,7 +96,7 @@ class Replies:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reply:
+class Found:
     """A reply that was found, with the talk up to the question."""
 
     turn: LoggedTurn
@@ -142,14 +142,14 @@ def _talk_of(history: Iterable[ev.Recorded]) -> Iterable[tuple[str, list[LoggedT
     return conversations(turns(history)).items()
 
 
-def _found(history: Iterable[ev.Recorded]) -> Iterator[_Reply]:
+def _found(history: Iterable[ev.Recorded]) -> Iterator[Found]:
     for _, talk in _talk_of(history):
         said: list[tuple[str, str]] = []
         for turn in talk:
             said.append(("user", nfc(turn.text)))
             text, rule = _reply_of(turn)
             if turn.said and text:
-                yield _Reply(turn, tuple(said[-_TALK:]), nfc(text), rule)
+                yield Found(turn, tuple(said[-_TALK:]), nfc(text), rule)
             said += [("bot", nfc(reply.text)) for reply in turn.replies if reply.text.strip()]
 
 
@@ -166,8 +166,32 @@ def _reply_of(turn: LoggedTurn) -> tuple[str, str]:
     return (turn.answer, LIKED) if turn.judgement > 0 and turn.answer else ("", "")
 
 
+def judged_answers(history: Iterable[ev.Recorded]) -> Iterator[tuple[Found, bool]]:
+    """Answers of the bot that somebody rated, and whether they were liked; the last word counts."""
+    for reply, judgement in _answers(history):
+        if judgement:
+            yield reply, judgement > 0
+
+
+def _answers(history: Iterable[ev.Recorded]) -> Iterator[tuple[Found, float]]:
+    for _, talk in _talk_of(history):
+        said: list[tuple[str, str]] = []
+        for turn in talk:
+            said.append(("user", nfc(turn.text)))
+            if turn.said and turn.answer:
+                yield Found(turn, tuple(said[-_TALK:]), nfc(turn.answer), LIKED), turn.judgement
+            said += [("bot", nfc(reply.text)) for reply in turn.replies if reply.text.strip()]
+
+
+def at_hand(found: Sequence[Found], history: Iterable[ev.Recorded], retriever: Retriever) -> Iterator[Row]:
+    """Replies as rows, with the passages that were found for their questions."""
+    for reply, hits in zip(found, _for_questions(history, found, retriever), strict=True):
+        near = _above(hits)[:PASSAGES]
+        yield _row("judged", reply, [hit.answer or hit.text for hit in near], reply.text)
+
+
 def _for_questions(
-    history: Iterable[ev.Recorded], found: Sequence[_Reply], retriever: Retriever
+    history: Iterable[ev.Recorded], found: Sequence[Found], retriever: Retriever
 ) -> Iterator[Hits | ev.Retrieved]:
     """For each reply what was found for its question then, or is found now."""
     kept = {(item.conversation, item.turn): item.event for item in history if isinstance(item.event, ev.Retrieved)}
@@ -183,7 +207,7 @@ def _above(found: Hits | ev.Retrieved) -> list[ev.Hit]:
     return [hit for hit in found.hits if hit.score >= found.floor]
 
 
-def _rows(reply: _Reply, found: Hits | ev.Retrieved, own: Sequence[ev.Hit], counts: Counter[str]) -> Iterator[Row]:
+def _rows(reply: Found, found: Hits | ev.Retrieved, own: Sequence[ev.Hit], counts: Counter[str]) -> Iterator[Row]:
     near, text = _at_hand(reply, _above(found)[:PASSAGES], own)
     fate = _fate(reply, near, text)
     if reply.rule != LIKED or fate == "kept":  # what a bot says in a task rests on no page, and nobody asked it to
@@ -202,7 +226,7 @@ def _without(text: str, near: Sequence[ev.Hit], hits: Sequence[ev.Hit]) -> list[
     return [hit.answer or hit.text for hit in hits if hit.document not in gone][: PASSAGES - 1]
 
 
-def _at_hand(reply: _Reply, near: Sequence[ev.Hit], own: Sequence[ev.Hit]) -> tuple[Sequence[ev.Hit], str]:
+def _at_hand(reply: Found, near: Sequence[ev.Hit], own: Sequence[ev.Hit]) -> tuple[Sequence[ev.Hit], str]:
     """The passages that the reply is worded from, and what of it they support."""
     text = _supported(reply.text, [_source(hit) for hit in near])
     if reply.rule == LIKED or len(text) >= len(_joined(reply.text)):
@@ -215,7 +239,7 @@ def _at_hand(reply: _Reply, near: Sequence[ev.Hit], own: Sequence[ev.Hit]) -> tu
     return near, text
 
 
-def _fate(reply: _Reply, near: Sequence[ev.Hit], text: str) -> str:
+def _fate(reply: Found, near: Sequence[ev.Hit], text: str) -> str:
     if not near:
         return "without a passage"
     if not text:
@@ -245,7 +269,7 @@ def _source(hit: ev.Hit) -> str:
     return f"{hit.title}\n{hit.text}\n{hit.answer or ''}"
 
 
-def _row(kind: str, reply: _Reply, passages: Sequence[str], text: str) -> Row:
+def _row(kind: str, reply: Found, passages: Sequence[str], text: str) -> Row:
     turn = reply.turn
     place = f"{turn.conversation}, turn {turn.turn}"
     return Row(

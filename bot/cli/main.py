@@ -25,6 +25,7 @@ from bot.cli import (
     people,
     reviewing,
     run,
+    speaking,
     teaching,
     testing,
     why,
@@ -49,6 +50,7 @@ learn.add(app)
 reviewing.add(app)
 labels.add(app)
 learning.add(app)
+speaking.add(app)
 moving.add(app)
 care.add(app)
 people.add(app)

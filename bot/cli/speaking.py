@@ -1,11 +1,15 @@
-"""What `bot train` and `bot learn` hand to the trainer where a generator is to word answers."""
+"""What `bot train` and `bot learn` hand to the trainer where a generator is to word answers; the verb `preferences`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from bot.core.errors import BotError
+import typer
+
+from bot.cli.output import console, project_folder
+from bot.core.errors import BotError, NotFound
 
 if TYPE_CHECKING:
     from bot.config import Settings
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
     from training.sides import SplitOptions
     from training.speaking import Speaking
 
+HERE = Path()
 WORK = "generator-run"
 """The folder of a fit's checkpoints, in the state folder."""
 
@@ -29,7 +34,7 @@ def speaker(project: Project | None, encoder: Encoder, split: SplitOptions) -> S
     from bot.app import load_index
     from training.consent import cleared
     from training.gather import read_log
-    from training.speaking import Speaking, taught_by
+    from training.speaking import Speaking, base_folder, taught_by
     from training.wording import Replies, replies
 
     index, log = load_index(project, encoder), settings.log_file(root)
@@ -41,22 +46,6 @@ def speaker(project: Project | None, encoder: Encoder, split: SplitOptions) -> S
     return Speaking(base, found, settings.state_folder(root) / WORK, tone=chosen.tone.style)
 
 
-def base_folder(model: str, revision: str | None, root: Path) -> Path:
-    """The folder of a base model: `starter`, a folder (seen from the project, or from here), or one of the hub.
-
-    Raises:
-        NotFound: there is none.
-        InputError: a repository without a commit.
-    """
-    from skills.decoder_files import find_folder
-    from skills.generator_files import STARTER
-
-    if model == "starter" and not Path(model).is_dir():
-        return find_folder(str(STARTER))
-    near = root / Path(model).expanduser()
-    return near if near.is_dir() else find_folder(model, revision)
-
-
 def _in_use(settings: Settings, root: Path) -> Path | None:
     """The folder of the bundle in use; None if there is none, or it is damaged."""
     from bot.app import model_store
@@ -66,3 +55,33 @@ def _in_use(settings: Settings, root: Path) -> Path | None:
     except BotError:
         return None
     return None if current is None else current.path
+
+
+def preferences(
+    out: Annotated[Path, typer.Argument(help="The file to write.")],
+    project: Annotated[Path, typer.Option("--project", "-p", help="The project folder.")] = HERE,
+) -> None:
+    """Write liked and disliked answers as JSONL for a preference trainer such as TRL's KTO: see docs/generator.md."""
+    from bot.app import load_encoder, load_index
+    from bot.project import load_project
+    from training.consent import cleared
+    from training.gather import read_log
+    from training.preferences import as_rows
+    from training.preferences import preferences as judged
+    from training.speaking import base_folder
+    from training.styles import style_of
+
+    loaded = load_project(project_folder(project))
+    settings, chosen = loaded.settings, loaded.settings.generator
+    index = load_index(loaded, load_encoder(settings, loaded.root))
+    if index is None or not chosen.model or not settings.log_file(loaded.root).exists():
+        raise NotFound("there is no log, no index (bot ingest), or no `model` below `generator:` in bot.yml")
+    style = style_of(base_folder(chosen.model, chosen.revision, loaded.root), chosen.tone.style)
+    rows = as_rows(style, list(judged(cleared(read_log(settings.log_file(loaded.root)), settings), index)))
+    out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    console.print(f"{len(rows)} answers, {sum(row['label'] for row in rows)} of them liked")
+
+
+def add(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(preferences)

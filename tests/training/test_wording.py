@@ -10,6 +10,7 @@ import pytest
 from bot.core.events import Consented, Recorded
 from tests.training.colleagues import PAGES, SAID, WordSearch, helped, log, many, talk
 from training.consent import cleared
+from training.preferences import preferences
 from training.sides import SplitOptions
 from training.wording import LIKED, NONE, Replies, replies
 
@@ -101,3 +102,15 @@ def _passages_are_taken_away_from_some(found: Replies) -> None:
     for row in rows:
         right = next(page for page, (question, _) in SAID.items() if row.text.startswith(question))
         assert row.marks[0].rule == NONE and row.passages and PAGES[right] not in row.passages
+
+
+def test_thumbs_are_preferences_with_what_was_at_hand(tmp_path: Path) -> None:
+    question, answer = SAID["delivery"]
+    said = (("up", answer, 1), ("down", answer, -1), ("made up", f"{answer} And a scarf.", 1), ("none", answer, None))
+    talks = [
+        talk(n, ("user", f"{question} {word}"), {"speaker": "bot", "text": text, "rating": rating})
+        for n, (word, text, rating) in enumerate(said)
+    ]
+    found = list(preferences(cleared(log(tmp_path, talks), None), WordSearch()))
+    assert [(row.text.removeprefix(question), liked) for row, liked in found] == [(" up", True), (" down", False)]
+    assert all(row.passages == (PAGES["delivery"],) and row.reply == answer for row, _ in found)
