@@ -297,7 +297,7 @@ def streams(decoder: Decoder, draws: np.random.Generator, tokens: int) -> dict[s
     return found
 
 
-async def turns(model: str, rounds: int = 25) -> dict[str, Any]:
+async def turns(model: str, rounds: int = 15) -> dict[str, Any]:
     """Whole turns as a bot has them, from prompt to text: template, constraints, streaming. Milliseconds to the first
     piece and to the end of 24 tokens, with the talk kept and with nothing kept; tokens a second of one and of many."""
     taken = {name: Taken() for name in ("first, kept", "whole, kept", "first, again", "whole, again")}

@@ -1,4 +1,7 @@
-"""Lets many coroutines write with one decoder: step by step in a thread, each caller gets its tokens as they come.
+"""Lets many coroutines write with one decoder, in a thread; each caller gets its tokens as they come.
+
+The thread takes several steps at a time, a few milliseconds, as waking the event loop for each token would cost a small
+model a good part of its speed; a first token and an end are told at once.
 
 A caller that goes away (a closed connection, a barge-in) stops its text at the next step. A text whose numbers break
 ends alone; a step that fails ends the texts under way. Both end with `SkillError`, and the next texts begin on a
@@ -8,12 +11,16 @@ decoder whose places are free again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from bot.core.errors import BotError, SkillError
 from skills.decoder import Choose, Decoder, Writing
+
+_MOMENT = 0.005
+"""Seconds that the thread goes on before others hear of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +48,10 @@ class _Waiter:
 
 @dataclass(slots=True)
 class _Turn:
-    """What one turn of the thread did."""
+    """What one turn of the thread did: who is no longer waiting for a place, and what is to be told to whom."""
 
-    opened: list[tuple[_Waiter, Writing | BotError]] = field(default_factory=list)
-    tokens: list[tuple[Writing, int]] = field(default_factory=list)
+    opened: list[_Waiter] = field(default_factory=list)
+    told: list[tuple[_Waiter, int | BotError | None]] = field(default_factory=list)
 
 
 class Writer:
@@ -55,7 +62,6 @@ class Writer:
         self._pool = ThreadPoolExecutor(1, "writer")
         self._waiting: list[_Waiter] = []
         self._under_way: dict[Writing, _Waiter] = {}
-        self._ended: list[Writing] = []
         self._worker: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -63,7 +69,6 @@ class Writer:
         """End the texts under way, with an error to those who wait."""
         self._closed = True
         if self._worker is not None:
-            self._worker.cancel()
             await asyncio.wait([self._worker])
         self._pool.shutdown()
         self._fail(SkillError("generator", "the bot is shutting down"))
@@ -98,67 +103,61 @@ class Writer:
     async def _work(self) -> None:
         """Go on as long as there is something to write."""
         loop = asyncio.get_running_loop()
-        while self._waiting or self._under_way or self._ended:
-            self._sweep()
+        while not self._closed and (self._waiting or self._under_way):
+            self._waiting = [waiter for waiter in self._waiting if not waiter.gone]
             fresh = self._waiting[: self._decoder.limits.places - len(self._under_way)]
-            ended, self._ended = self._ended, []
             turn = _Turn()
-            step = loop.run_in_executor(self._pool, self._turn, turn, ended, fresh)
-            await asyncio.wait([step])
-            self._opened(turn)
-            error = step.exception()
+            work = loop.run_in_executor(self._pool, self._turn, turn, fresh)
+            await asyncio.wait([work])
+            self._waiting = [waiter for waiter in self._waiting if waiter not in turn.opened]
+            for waiter, what in turn.told:
+                waiter.tokens.put_nowait(what)
+            error = work.exception()
             if error is not None:
                 self._fail(SkillError("generator", f"{type(error).__name__}: {error}"))
-            else:
-                self._give(turn)
 
-    def _turn(self, turn: _Turn, ended: list[Writing], fresh: list[_Waiter]) -> None:
-        """In the thread: make room, begin what is new, go on with all. Copies of kept texts are made here too."""
-        for writing in ended:
-            self._decoder.close(writing)
+    def _turn(self, turn: _Turn, fresh: list[_Waiter]) -> None:
+        """In the thread: stop what nobody waits for, begin what is new, go on with all for a moment."""
+        for writing in [writing for writing, waiter in self._under_way.items() if waiter.gone]:
+            self._end(writing)
         for waiter in fresh:
             order = waiter.order
             try:
-                turn.opened.append((waiter, self._decoder.open(order.prompt, order.choose, order.stable)))
+                self._under_way[self._decoder.open(order.prompt, order.choose, order.stable)] = waiter
             except BotError as error:
-                turn.opened.append((waiter, error))
-        if self._decoder.busy:
-            turn.tokens = self._decoder.step()
+                turn.told.append((waiter, error))
+            turn.opened.append(waiter)
+        until = time.monotonic() + _MOMENT
+        while self._under_way and not self._step(turn) and time.monotonic() < until:
+            pass
 
-    def _opened(self, turn: _Turn) -> None:
-        for waiter, found in turn.opened:
-            self._waiting.remove(waiter)
-            if isinstance(found, BotError):
-                waiter.tokens.put_nowait(found)
-            else:
-                self._under_way[found] = waiter
-
-    def _give(self, turn: _Turn) -> None:
-        for writing, token in turn.tokens:
+    def _step(self, turn: _Turn) -> bool:
+        """One step; whether somebody got a first token, or an end, and should hear of it at once."""
+        soon = False
+        for writing, token in self._decoder.step():
             waiter = self._under_way[writing]
-            ended = token in waiter.order.ends
+            order, written = waiter.order, len(writing.tokens) - writing.prompt
+            ended = token in order.ends
             if not ended:
-                waiter.tokens.put_nowait(token)
-            if ended or len(writing.written) >= waiter.order.limit or len(writing.tokens) > self._decoder.room:
-                self._end(writing, None)
+                turn.told.append((waiter, token))
+            if ended or written >= order.limit or len(writing.tokens) > self._decoder.room:
+                self._end(writing)
+                turn.told.append((waiter, None))
+            soon = soon or written == 1 or writing not in self._under_way
         for writing in [writing for writing in self._under_way if writing.broken]:
-            self._end(writing, SkillError("generator", "the model's output is no number"))
+            turn.told.append((self._end(writing), SkillError("generator", "the model's output is no number")))
+            soon = True
+        return soon
 
-    def _sweep(self) -> None:
-        """Stop the texts that nobody waits for."""
-        self._waiting = [waiter for waiter in self._waiting if not waiter.gone]
-        for writing in [writing for writing, waiter in self._under_way.items() if waiter.gone]:
-            self._end(writing, None)
-
-    def _end(self, writing: Writing, how: BotError | None) -> None:
-        self._under_way.pop(writing).tokens.put_nowait(how)
-        self._ended.append(writing)
+    def _end(self, writing: Writing) -> _Waiter:
+        """Give the place back; who waited for the text."""
+        self._decoder.close(writing)
+        return self._under_way.pop(writing)
 
     def _fail(self, error: SkillError) -> None:
-        for writing, waiter in self._under_way.items():
+        for writing in list(self._under_way):
             writing.broken = True  # nothing of it is kept
-            self._ended.append(writing)
-            waiter.tokens.put_nowait(error)
+            self._end(writing).tokens.put_nowait(error)
         for waiter in self._waiting:
             waiter.tokens.put_nowait(error)
-        self._under_way, self._waiting = {}, []
+        self._waiting = []
