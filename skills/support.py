@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from skills.support_values import Amount, amounts, is_number, stated, unknown
 from skills.support_words import denies, is_light, language, meaning, sentences, stem, words
-from skills.values import find
+from skills.values import Value, find
 
 __all__ = ["Finding", "denies", "sentences", "stem", "unsupported"]
 
@@ -69,7 +69,7 @@ def _held(sources: tuple[str, ...], spoken: str) -> _Held:
     return _Held(
         spoken,
         frozenset(stem(word, spoken) for source in sources for word in _parts(source)),
-        frozenset(_plain(source[value.start : value.end]) for source in sources for value in find(source)),
+        frozenset(_plain(source[value.start : value.end]) for source in sources for value in _values(source)),
         tuple(amount for sentence in apart for amount in amounts(sentence)),
         tuple((clause, _weighed(clause, spoken)) for sentence in apart for clause in _clauses(sentence)),
         tuple(stand for source in sources for stand in _stands(source, spoken)),
@@ -81,13 +81,19 @@ def _stands(source: str, spoken: str) -> Iterator[tuple[frozenset[str], frozense
     title = frozenset(_stems(source.split("\n", 1)[0], spoken)) if "\n" in source else before
     for sentence in sentences(source):
         own = frozenset(_stems(sentence, spoken))
-        named = any(value.kind == "name" for value in find(sentence)) and not _POINTS.match(sentence)
+        named = any(value.kind == "name" for value in _values(sentence)) and not _POINTS.match(sentence)
         yield frozenset(amount.number for amount in amounts(sentence)), own | title | (frozenset() if named else before)
         before = own if named else own | before
 
 
 def _stems(text: str, spoken: str) -> list[str]:
     return [stem(word, spoken) for word in _parts(text)]
+
+
+@lru_cache(maxsize=1024)
+def _values(text: str) -> tuple[Value, ...]:
+    """The values of a text; kept, as each sentence is asked more than once."""
+    return tuple(find(text))
 
 
 def _parts(source: str) -> Iterator[str]:
@@ -103,7 +109,7 @@ def _findings(sentence: str, held: _Held) -> list[Finding]:
     rest = sentence
     for amount in stated(sentence):
         rest = rest.replace(amount.written, " " * len(amount.written), 1)
-    for value in reversed(list(find(sentence))):
+    for value in reversed(_values(sentence)):
         if value.kind in ("url", "mail", "code"):
             rest = rest[: value.start] + " " + rest[value.end :]
     missing = [word for word in words(rest) if not is_light(word, held.language) and not _known(word, held)]
@@ -120,7 +126,7 @@ def _findings(sentence: str, held: _Held) -> list[Finding]:
 def _wrong_values(sentence: str, held: _Held) -> list[str]:
     """Numbers that no source agrees with, and other values that no source writes so."""
     found = [amount.written for amount in stated(sentence) if unknown(amount, held.numbers)]
-    for value in find(sentence):
+    for value in _values(sentence):
         written = sentence[value.start : value.end]
         if value.kind not in _VERBATIM or _plain(written) in held.values:
             continue
@@ -152,7 +158,7 @@ def _apart(sentence: str, held: _Held) -> str:
 
 
 def _names(sentence: str) -> list[str]:
-    return [sentence[value.start : value.end] for value in find(sentence) if value.kind == "name"]
+    return [sentence[value.start : value.end] for value in _values(sentence) if value.kind == "name"]
 
 
 def _common(name: str, held: _Held) -> bool:

@@ -10,6 +10,7 @@ and so does one that cannot be scored: the approved answer is said instead.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
@@ -121,6 +122,7 @@ class SupportScorer:
         kept = self.calibration
         config = {
             "format": FORMAT,
+            "sha256": _digest(folder / WEIGHTS),
             "encoder": self.encoder.identity,
             "layers": self.layers,
             "flags": FLAGS,
@@ -141,6 +143,9 @@ class SupportScorer:
             IntegrityError: a file is missing, damaged or of another format, or it was made with another encoder.
         """
         config, weights = _read_config(folder / CONFIG), _read_weights(folder / WEIGHTS)
+        if (found := _digest(folder / WEIGHTS)) != config.get("sha256"):
+            wanted = f"expected sha256 {config.get('sha256')}, found {found}; train again"
+            raise IntegrityError(str(folder / WEIGHTS), wanted)
         if _model(config.get("encoder")) != _model(encoder.identity):
             found = f"made with {config.get('encoder')}, but the bot's encoder is {encoder.identity}; train again"
             raise IntegrityError(str(folder / CONFIG), found)
@@ -165,6 +170,10 @@ class LayerStates:
             (np.concatenate([item.states[n][1:-1] for n in self._layers], axis=1), item.offsets[1:-1])
             for item in self._encoder.run(texts, self._layers)
         ]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _model(identity: object) -> object:

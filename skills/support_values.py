@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from skills.support_words import is_light, stem
@@ -149,14 +150,15 @@ class Amount(NamedTuple):
 
 def amounts(text: str) -> list[Amount]:
     """All numbers of a text. A number without a unit may have any unit of the sentence's other numbers."""
-    found = list(_read(unicodedata.normalize("NFKC", text)))
+    found = stated(text)
     known = frozenset[str]().union(*(amount.units for amount in found))
     return [amount if amount.units else amount._replace(units=known | {""}) for amount in found]
 
 
-def stated(text: str) -> list[Amount]:
+@lru_cache(maxsize=2048)
+def stated(text: str) -> tuple[Amount, ...]:
     """The numbers that a text claims: units are those written beside them."""
-    return list(_read(unicodedata.normalize("NFKC", text)))
+    return tuple(_read(unicodedata.normalize("NFKC", text)))
 
 
 def unknown(claimed: Amount, held: Sequence[Amount]) -> bool:

@@ -115,7 +115,7 @@ def test_a_saved_scorer_scores_the_same(tmp_path: Path) -> None:
     assert second.run([claim]) == first.run([claim]) and second.calibration == first.calibration
 
 
-@pytest.mark.parametrize("damage", ["no weights", "no config", "other encoder", "other counts", "cut"])
+@pytest.mark.parametrize("damage", ["no weights", "no config", "other encoder", "other counts", "cut", "other weights"])
 def test_a_damaged_scorer_is_refused(tmp_path: Path, damage: str) -> None:
     scorer().save(tmp_path)
     config = json.loads((tmp_path / CONFIG).read_text())
@@ -123,6 +123,9 @@ def test_a_damaged_scorer_is_refused(tmp_path: Path, damage: str) -> None:
         (tmp_path / WEIGHTS).unlink()
     elif damage == "cut":
         (tmp_path / WEIGHTS).write_bytes((tmp_path / WEIGHTS).read_bytes()[:50])
+    elif damage == "other weights":
+        body = (tmp_path / WEIGHTS).read_bytes()
+        (tmp_path / WEIGHTS).write_bytes(body[:-1] + bytes([body[-1] ^ 1]))
     elif damage == "no config":
         (tmp_path / CONFIG).write_text("[]")
     else:
