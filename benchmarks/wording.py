@@ -4,7 +4,7 @@
     python -m benchmarks.wording --base FOLDER         # another base
     python -m benchmarks.wording --without full        # LoRA alone, about 6 minutes
 
-The rows are what `bot train` learns from (`training.wording`): examples/shop/logs/agents.jsonl through the importer,
+The rows are what `bot train` learns from (`training.wording`): examples/shop/logs/people/agents.jsonl through the importer,
 the masker and the shop's index; the newest weeks and a fifth of the customers measure. A full fine-tune sees the same
 samples in the same order, at the better of two rates by held-out loss, so its figure flatters it. What is forgotten is
 the perplexity of general dialogues (the dev files of $UNDERSTUDY_DATA/dialogues, as in `training.starter`). Fits go on
@@ -93,7 +93,7 @@ def shop_replies(work: Path) -> Replies:
 
 async def _import(log: Path) -> None:
     async with SqlStore(log) as store:
-        await import_file(SHOP / "logs" / "agents.jsonl", store)
+        await import_file(SHOP / "logs" / "people" / "agents.jsonl", store)
 
 
 class Bench:

@@ -184,6 +184,7 @@ def test_log_can_be_made_again_byte_for_byte() -> None:
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     assert "".join(module.lines()) == (SHOP / "logs" / "conversations.jsonl").read_text(encoding="utf-8")
+    assert "".join(module.agent_lines()) == (SHOP / "logs/people/agents.jsonl").read_text(encoding="utf-8")
 
 
 def test_lookups_and_annotations_use_declared_entities() -> None:

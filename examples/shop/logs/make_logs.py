@@ -1,12 +1,12 @@
 """Writes conversations.jsonl: what an older bot of the shop talked about with its customers, in the import format; and
-agents.jsonl: what people of the shop answered, which is what a generator learns their voice from.
+people/agents.jsonl: what people of the shop answered, which is what a generator learns their voice from.
 
     python examples/shop/logs/make_logs.py
 
 The conversations of written.txt come first, then others are put together from phrasings.yml: every sentence there is
 used once at most, the old bot mistakes some questions for related ones, and customers rate, rephrase, get angry,
 ask for a person or leave. People later corrected what the bot had taken a sentence for. The same input gives the same
-bytes. The conversations of agents.jsonl come from agents.txt, one or two questions of a page in each.
+bytes. The conversations of people/agents.jsonl come from agents.txt, one or two questions of a page in each.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 
 HERE = Path(__file__).resolve().parent
 TARGET = HERE / "conversations.jsonl"
-AGENTS_TARGET = HERE / "agents.jsonl"
+AGENTS_TARGET = HERE / "people" / "agents.jsonl"
 COUNT = 300
 START = datetime(2026, 8, 3, 7, 30, tzinfo=UTC)
 ORDERS = ("48101", "48127", "48153", "48166", "48180", "48190", "48197", "48202", "48213", "48219", "48234", "48246")
