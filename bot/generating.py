@@ -7,10 +7,12 @@ hold it. What a server writes goes through the same checks.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.config import GeneratorSettings
+from bot.core.errors import BotError
 from bot.sections import ToneSettings
 from bot.wording import Manner, Tone, Wording
 from skills.decoder import Limits
@@ -20,6 +22,7 @@ from skills.local_generator import NAME, GeneratorOptions, LocalGenerator, open_
 from skills.remote_generator import RemoteGenerator
 from skills.speaking import Chain, supported
 
+_log = logging.getLogger(__name__)
 CONVERTED = "generators"
 """The folder of converted models in a bot's state."""
 
@@ -48,6 +51,7 @@ async def open_speaker(settings: GeneratorSettings, bundle: Path, state: Path, t
     generator: LocalGenerator | RemoteGenerator
     if settings.base_url:
         generator = await RemoteGenerator.connect(settings)
+        await _look(generator)
     elif settings.model and folder.is_dir():
         limits = Limits(kept=settings.memory_mib << 20, threads=threads)
         options = GeneratorOptions(state / CONVERTED, limits=limits)
@@ -56,6 +60,14 @@ async def open_speaker(settings: GeneratorSettings, bundle: Path, state: Path, t
         return None
     chain = Chain([*judges(), ("support", supported)])
     return Speaker(Wording(generator, chain, _manner(settings)), generator)
+
+
+async def _look(generator: RemoteGenerator) -> None:
+    """Tell operators of a server that cannot be used. It may come later; until then answers are said as approved."""
+    try:
+        await generator.check()
+    except BotError as error:
+        _log.warning("answers are said as approved for now: %s", error)
 
 
 def _manner(settings: GeneratorSettings) -> Manner:

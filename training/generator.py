@@ -156,6 +156,7 @@ def load_base(folder: Path) -> tuple[Any, Any]:
     Raises:
         NotFound: there is no such model.
     """
+    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils.logging import disable_progress_bar
 

@@ -18,6 +18,7 @@ from training.generator import Sample, tokens_of
 from training.packing import Rows, pack
 from training.progress import Progress, part
 from training.starter import corpus
+from training.starter.picture import picture
 from training.steps import Plan, Point, loss_of, train
 
 
@@ -79,15 +80,17 @@ def pretrain(files: Files, recipe: Recipe, out: Path, progress: Progress) -> dic
     mixed = _mixed(tasks, talk)
     second = _plan(recipe, int(recipe.tokens * recipe.share), decay=1.0)
     later = train(model, mixed, second, out / "second", part(progress, border, 1.0))
-    model.save_pretrained(out, safe_serialization=True)
+    model.half().save_pretrained(out, safe_serialization=True)
     tokenizer.save_pretrained(out)
+    model.float()  # what was saved is what is measured
     figures = {
         "parameters": sum(weights.numel() for weights in model.parameters()),
         "bits_per_byte": bits_per_byte(model, dev_talk, files.dev_talk),
         "answer_loss": loss_of(model, dev_tasks) / dev_tasks.learned,
         "curve": [[point.learned, round(point.loss, 4)] for point in _joined(curve, later)],
     }
-    (out / "figures.json").write_text(json.dumps(figures))
+    (out / "figures.json").write_text(json.dumps(figures) + "\n")
+    (out / "loss.svg").write_text(picture(curve, later))
     return figures
 
 
