@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import shutil
@@ -20,8 +21,11 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from bot.app import index_folder, load_encoder, load_index, model_store
+from bot.config import GeneratorSettings
 from bot.core.errors import BotError
+from bot.generating import open_speaker
 from bot.project import Project, load_project
+from skills.remote_generator import RemoteGenerator
 
 State = Literal["ok", "warning", "error"]
 _PACKAGES = (
@@ -69,6 +73,7 @@ def examine(root: Path) -> Iterator[Finding]:
     )
     yield from _guarded("models", lambda: _models(project), f"train again, or: bot models rollback -p {root}")
     yield from _guarded("knowledge index", lambda: _index(project), f"build it again: bot ingest -p {root}")
+    yield from _guarded("generator", lambda: _generator(project), "mend `generator:` in bot.yml; docs/generator.md")
     yield _log(project)
     yield _port(project)
 
@@ -169,6 +174,32 @@ def _index(project: Project) -> Finding:
         return Finding("knowledge index", state, "none yet", "bot ingest" if project.knowledge else "")
     index = load_index(project, load_encoder(project.settings, project.root))
     return Finding("knowledge index", "ok", f"verified; relevance floor {index.floor:.2f}" if index else "none")
+
+
+def _generator(project: Project) -> Finding:
+    """What words the answers, opened as the server would."""
+    settings, state = project.settings, project.settings.state_folder(project.root)
+    chosen = settings.generator
+    if not chosen.enabled or not (chosen.model or chosen.base_url):
+        return Finding("generator", "ok", "none; answers are said as approved")
+    bundle = model_store(settings, project.root).open_current()
+    found = None if bundle is None else asyncio.run(_opened(chosen, bundle.path, state))
+    if found is None:
+        fix = f"its gate has not passed, or it was not trained: bot train {project.root}"
+        return Finding("generator", "warning", f"{chosen.model} does not speak yet; answers are said as approved", fix)
+    return Finding("generator", "ok", found)
+
+
+async def _opened(settings: GeneratorSettings, bundle: Path, state: Path) -> str | None:
+    speaker = await open_speaker(settings, bundle, state)
+    if speaker is None:
+        return None
+    try:
+        if isinstance(speaker.generator, RemoteGenerator):
+            await speaker.generator.check()
+        return speaker.generator.id
+    finally:
+        await speaker.close()
 
 
 def _log(project: Project) -> Finding:
