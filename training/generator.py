@@ -44,7 +44,7 @@ class AdapterOptions:
     rank: int = 8
     scale: float = 2.0
     dropout: float = 0.05
-    epochs: int = 5
+    epochs: int = 4
     rate: float = 2e-3
     batch: int = 4
     length: int = 640

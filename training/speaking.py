@@ -23,7 +23,7 @@ from training.gate.voice import checks
 from training.generator import AdapterOptions, fit_adapter, load_adapted, load_base, merge
 from training.progress import Progress, part, silent
 from training.runs import Runs, digest_of, key_of
-from training.spoken import Spoken, figures, measure, origin_of
+from training.spoken import Spoken, figures, measure, origin_of, talk_loss
 from training.styles import all_asked, style_of
 from training.wording import Replies
 from training.workshop import Made
@@ -151,7 +151,11 @@ class Speaking:
     def checks(self, bundle: Path, current: Path | None) -> list[Check]:
         """What the gate demands of the generator in a bundle's folder besides its likeness."""
         name = "the one in use" if self._merged(current) is not None else "the base"
-        return checks(self.spoken(bundle), self.spoken(current), self.spoken(None), name)
+        known = self.spoken(None).talk if self._merged(current) is None else self._talk_of_base()
+        return checks(self.spoken(bundle), self.spoken(current), known, name)
+
+    def _talk_of_base(self) -> float:
+        return talk_loss(*load_base(self.base), style_of(self.base, self._tone), self.replies)
 
     def card(self, made: Made, bundle: Path) -> SkillCard:
         """For the manifest."""

@@ -39,15 +39,20 @@ def measure(model: Any, tokenizer: Any, style: Style, replies: Replies) -> Spoke
     """Have a model write the held-out rows, and look at what it thinks of the right replies."""
     asked = all_asked(style, replies.held_out)
     losses = [_loss(model, tokenizer, one) for one in asked]
-    talk = [style.talk([("user", text) for text in said]) for said in replies.talks]
-    rows = pack(tokens_of(tokenizer, talk), _LENGTH, pad_of(tokenizer))
     return Spoken(
         rows=tuple(one.row for one in asked),
         texts=tuple(write_all(model, tokenizer, style, asked)),
         losses=tuple(loss for loss, _ in losses),
         tokens=tuple(count for _, count in losses),
-        talk=_loss_of(model, rows) / max(1, rows.learned),
+        talk=talk_loss(model, tokenizer, style, replies),
     )
+
+
+def talk_loss(model: Any, tokenizer: Any, style: Style, replies: Replies) -> float:
+    """The mean loss of a token of what customers said, in nats: how well a model still knows their language."""
+    talk = [style.talk([("user", text) for text in said]) for said in replies.talks]
+    rows = pack(tokens_of(tokenizer, talk), _LENGTH, pad_of(tokenizer))
+    return _loss_of(model, rows) / max(1, rows.learned)
 
 
 def figures(found: Spoken) -> dict[str, Metric]:

@@ -23,9 +23,10 @@ FORGETS = 0.05
 _SHOWN = 5
 
 
-def checks(candidate: Spoken, before: Spoken, base: Spoken, name: str) -> list[Check]:
-    """The candidate against the generator in use, called `name`, and its language against the base."""
-    found = [_voice(candidate, before, name), _forgetting(candidate, base)]
+def checks(candidate: Spoken, before: Spoken, talk: float, name: str) -> list[Check]:
+    """The candidate against the generator in use, called `name`, and its language against the base, whose mean loss on
+    what customers say is `talk`."""
+    found = [_voice(candidate, before, name), _forgetting(candidate, talk)]
     if any(candidate.texts):
         found.append(_support(candidate, before, name))
     if not all(row.reply for row in candidate.rows):
@@ -57,8 +58,8 @@ def _voice(candidate: Spoken, before: Spoken, name: str) -> Check:
     return Check(name="voice", state=_state(change.low <= 0), sentence=text)
 
 
-def _forgetting(candidate: Spoken, base: Spoken) -> Check:
-    change = exp(candidate.talk - base.talk) - 1
+def _forgetting(candidate: Spoken, talk: float) -> Check:
+    change = exp(candidate.talk - talk) - 1
     text = f"forgetting: the perplexity of what customers say is {change:+.1%} of the base's; allowed {FORGETS:+.0%}"
     return Check(name="forgetting", state=_state(change <= FORGETS), sentence=text)
 

@@ -28,15 +28,15 @@ def spoken(text: str = "The label is free.", quiet: str = "", perplexity: float 
 
 
 def states(candidate: Spoken, before: Spoken) -> dict[str, str]:
-    return {check.name: check.state for check in checks(candidate, before, before, "the base")}
+    return {check.name: check.state for check in checks(candidate, before, before.talk, "the base")}
 
 
 def told(name: str, candidate: Spoken, before: Spoken) -> Check:
-    return next(check for check in checks(candidate, before, before, "the base") if check.name == name)
+    return next(check for check in checks(candidate, before, before.talk, "the base") if check.name == name)
 
 
 def test_better_wording_passes_with_its_figures() -> None:
-    found = checks(spoken(RIGHT), spoken(perplexity=20.0), spoken(), "the one in use")
+    found = checks(spoken(RIGHT), spoken(perplexity=20.0), 2.0, "the one in use")
     assert {check.state for check in found} == {"passed"}
     assert found[0].sentence.startswith("voice: perplexity of 20 held-out replies of people 8.00, 20.00 with the one")
 
