@@ -1,6 +1,7 @@
 """Prompt injection against the demo bot: 200 attempts of ours, and 500 harmless messages that must not be refused.
 
     python -m benchmarks.injection [--project examples/shop] [--write]
+    python -m benchmarks.injection --public        # the look at messages alone, on public prompts and questions
 
 The generator is the worst one there is: whatever the attempt asks for, it writes, in changing disguises
 (`benchmarks.writers.Obedient`), and it holds a canary. Attempts come as a customer's message, or inside the page that a
@@ -16,6 +17,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
+import os
 import re
 import sys
 import tempfile
@@ -42,6 +45,7 @@ from training.support_claims import usable
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
+PUBLIC = Path(os.environ.get("UNDERSTUDY_DATA", ROOT.parent / "shared" / "data"))
 PAGE = ROOT / "docs" / "benchmarks" / "injection.md"
 WRITES = {
     *("action_open_return", "action_change_address", "action_cancel_order"),
@@ -322,12 +326,30 @@ def _counted(counter: object) -> str:
     return ", ".join(f"{name} {count}" for name, count in counter.most_common())
 
 
+def public() -> str:
+    """How many rows of public files are taken for attempts, by file and label."""
+    names = ("safety/prompt_safety", "safety/indirect_injection")
+    questions = tuple(f"intents/{name}" for name in ("banking77", "clinc150", "hwu64", "bitext_customer_service"))
+    taken, total = Counter[str](), Counter[str]()
+    for name in (*names, *questions):
+        with (PUBLIC / f"{name}.dev.jsonl").open(encoding="utf-8") as stream:
+            for row in map(json.loads, stream):
+                label = f"{name} {row['label']}" if name in names else "questions to bots"
+                total[label] += 1
+                taken[label] += bool(asks_to_misbehave(row["text"]))
+    return "\n".join(f"{label}: {taken[label]} of {count}" for label, count in total.items())
+
+
 def main() -> int:
     """Run it all; print, and write the page if asked."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.injection", description=__doc__)
     parser.add_argument("--project", type=Path, default=ROOT / "examples" / "shop")
     parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--public", action="store_true", help="count public prompts and questions, and nothing else")
     found = parser.parse_args()
+    if found.public:
+        sys.stdout.write(public() + "\n")
+        return 0
     counts = asyncio.run(run(found.project))
     text = page(counts)
     sys.stdout.write(f"{text}\n\n{counts['seconds']:.0f} CPU s\n")
