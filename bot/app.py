@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from weakref import WeakSet
+from weakref import ref
 
 import structlog
 
@@ -128,7 +128,7 @@ class Bot:
     source: ActionSource
     retired: list[Loaded] = field(default_factory=list)
     canary: Canary | None = None
-    beside: WeakSet[AnyRunner] = field(default_factory=WeakSet)
+    beside: tuple[ref[AnyRunner], ...] = ()
 
     async def swap(self, loaded: Loaded) -> None:
         """New turns use other models; turns under way keep theirs, so the old threads end one swap later."""
@@ -142,9 +142,10 @@ class Bot:
         """Drop what is remembered of texts and of conversations at rest; the log has what it still may have."""
         self.encoder.forget()
         forget_numbers()
-        kept = [runner for loaded in (*self.retired, self.loaded) for runner in loaded.runners]
-        for runner in (*kept, *self.beside):
-            runner.forget()
+        own = [runner for loaded in (*self.retired, self.loaded) for runner in loaded.runners]
+        for runner in (*own, *(one() for one in self.beside)):
+            if runner is not None:
+                runner.forget()
         self.manager.forget()
 
     async def parse(self, text: str) -> Understanding:
@@ -255,7 +256,7 @@ def load_candidate(bot: Bot, bundle: str) -> Candidate:
     turn = None if index is None else turned(index.projected(None), opened.path, bot.encoder)
     search = None if turn is None else _search(turn, project)
     runners: list[AnyRunner] = [runner for runner in (understand, rank, search) if runner is not None]
-    bot.beside.update(runners)
+    bot.beside = (*(one for one in bot.beside if one() is not None), *map(ref, runners))
 
     def close() -> None:
         for runner in runners:
