@@ -94,13 +94,14 @@ class Loaded:
     models: Models
     runners: tuple[AnyRunner, ...]
     others: Others
+    encoder: Encoder
     speaker: Speaker | None = None
 
     async def with_speaker(self) -> Loaded:
         """These models with what words their answers; slow the first time. Raises as `open_speaker`."""
         settings = self.project.settings
         state = settings.state_folder(self.project.root)
-        self.speaker = await open_speaker(settings.generator, self.bundle.path, state)
+        self.speaker = await open_speaker(settings.generator, self.bundle.path, state, self.encoder)
         if self.speaker is not None:
             program = self.models.program.model_copy(update={"generates": True})
             self.models = replace(self.models, program=program, generate=self.speaker.wording.word)
@@ -209,7 +210,7 @@ def load_models(
         rank=rank.run if rank else None,
     )
     runners = tuple(runner for runner in (understand, search, rank) if runner is not None)
-    return Loaded(project, bundle, index, use, runners, others)
+    return Loaded(project, bundle, index, use, runners, others, encoder)
 
 
 def _kept(project: Project) -> int:

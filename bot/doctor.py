@@ -21,7 +21,6 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from bot.app import index_folder, load_encoder, load_index, model_store
-from bot.config import GeneratorSettings
 from bot.core.errors import BotError
 from bot.generating import open_speaker
 from bot.project import Project, load_project
@@ -178,20 +177,20 @@ def _index(project: Project) -> Finding:
 
 def _generator(project: Project) -> Finding:
     """What words the answers, opened as the server would."""
-    settings, state = project.settings, project.settings.state_folder(project.root)
-    chosen = settings.generator
+    settings, chosen = project.settings, project.settings.generator
     if not chosen.enabled or not (chosen.model or chosen.base_url):
         return Finding("generator", "ok", "none; answers are said as approved")
     bundle = model_store(settings, project.root).open_current()
-    found = None if bundle is None else asyncio.run(_opened(chosen, bundle.path, state))
+    found = None if bundle is None else asyncio.run(_opened(project, bundle.path))
     if found is None:
         fix = f"its gate has not passed, or it was not trained: bot train {project.root}"
         return Finding("generator", "warning", f"{chosen.model} does not speak yet; answers are said as approved", fix)
     return Finding("generator", "ok", found)
 
 
-async def _opened(settings: GeneratorSettings, bundle: Path, state: Path) -> str | None:
-    speaker = await open_speaker(settings, bundle, state)
+async def _opened(project: Project, bundle: Path) -> str | None:
+    settings, state = project.settings.generator, project.settings.state_folder(project.root)
+    speaker = await open_speaker(settings, bundle, state, load_encoder(project.settings, project.root))
     if speaker is None:
         return None
     try:

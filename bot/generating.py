@@ -21,6 +21,7 @@ from skills.guard import judges
 from skills.local_generator import NAME, GeneratorOptions, LocalGenerator, open_generator
 from skills.remote_generator import RemoteGenerator
 from skills.speaking import Chain, supported
+from skills.support_scorer import BASE, SupportScorer, TextStates
 
 _log = logging.getLogger(__name__)
 CONVERTED = "generators"
@@ -39,26 +40,28 @@ class Speaker:
         await self.generator.close()
 
 
-async def open_speaker(settings: GeneratorSettings, bundle: Path, state: Path, threads: int = 1) -> Speaker | None:
+async def open_speaker(settings: GeneratorSettings, bundle: Path, state: Path, encoder: TextStates) -> Speaker | None:
     """What words the answers of a bot with the bundle in that folder; None if they are said as approved.
+
+    `encoder` is the bot's: the support scorer reads sentences with it.
 
     Raises:
         BotError: there is one, and it cannot be used; says what to do.
     """
     folder = bundle / NAME / MERGED
-    if not settings.enabled:
+    if not (settings.enabled and (settings.base_url or (settings.model and folder.is_dir()))):
         return None
+    own = bundle / SupportScorer.name
+    scorer = SupportScorer.load(own if own.is_dir() else BASE, encoder)
     generator: LocalGenerator | RemoteGenerator
     if settings.base_url:
         generator = await RemoteGenerator.connect(settings)
         await _look(generator)
-    elif settings.model and folder.is_dir():
-        limits = Limits(kept=settings.memory_mib << 20, threads=threads)
+    else:
+        limits = Limits(kept=settings.memory_mib << 20)
         options = GeneratorOptions(state / CONVERTED, limits=limits)
         generator = await asyncio.to_thread(open_generator, str(folder), None, options)
-    else:
-        return None
-    chain = Chain([*judges(), ("support", supported)])
+    chain = Chain([*judges(), ("support", supported), ("scorer", scorer.judge)])
     return Speaker(Wording(generator, chain, _manner(settings)), generator)
 
 
