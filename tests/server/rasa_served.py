@@ -88,7 +88,7 @@ async def rasa_served(root: Path, program: Program = PROGRAM, **settings: object
     store, reader = MemoryStore(), Reader()
     given = models(reader, program=program, actions=Actions(action_find=find, action_broken=broken))
     manager = Manager(cast(Any, store), given)
-    loaded = Loaded(cast(Any, None), cast(Any, None), None, given, (), cast(Any, None))
+    loaded = Loaded(cast(Any, None), cast(Any, None), None, given, (), cast(Any, None), cast(Any, None))
     nothing = cast(Any, None)
     bot = Bot(root, Settings(), nothing, manager, loaded, nothing, nothing)
     services = Services(manager, {}, bot.parse, None, BotOperations(bot))
