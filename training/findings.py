@@ -29,11 +29,13 @@ _TITLES = {
     "entities": "Details in messages (numbers, names, dates)",
     "ranking": "Next steps in conversations kept aside",
     "retrieval": "Questions to the knowledge base",
+    "generator": "Answers that people of the team worded",
 }
 _MEANINGS = {
     "entities": "how well they are found; 100 % is all of them and nothing else",
     "ranking": "how many are chosen as people said they should be",
     "retrieval": "how near the right page is to the top; 100 % is always first, 50 % is second",
+    "generator": "how near its words come to theirs; 100 % is the same words",
 }
 _FOUND = {
     "worse": "surely worse than now",
@@ -52,6 +54,10 @@ _AGAINST = {
     "latency": "It is too slow",
     "tests": "Test conversations that go well now would not any more",
     "improvement": "Nothing would be better",
+    "voice": "It would word answers less like people of the team do",
+    "forgetting": "It would forget too much of its language",
+    "support": "It would say more that no passage says",
+    "silence": "It would answer more where no passage holds the answer",
 }
 _UNDERSTOOD = "how many are understood"
 CUSTOMERS = "Those of them that customers sent"

@@ -27,6 +27,8 @@ FEW = 20
 FEWEST = 50
 """With fewer rows nothing is claimed of a skill that is no classifier, unless it is worse."""
 _CLASSIFIERS = ("intent", "entities")
+SHADED = ("generator",)
+"""Skills of which no row is right or wrong: an answer in other words is none that was lost."""
 
 
 def compare(candidate: Measured, current: Measured | None) -> Comparison:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from training.gate import stats
-from training.gate.compare import moves, shared_rows, tells
+from training.gate.compare import SHADED, moves, shared_rows, tells
 from training.gate.measured import Measured
 from training.gate.verdict import Check, Comparison, Policy, Quote, State, Turn
 
@@ -34,7 +34,8 @@ def turns(candidate: Measured, current: Measured, policy: Policy) -> tuple[tuple
 
 def checks(comparison: Comparison, flips: Sequence[Turn], policy: Policy) -> list[Check]:
     """The bound of the rate, and the critical intents."""
-    told = comparison.change is not None and tells(comparison.skill, comparison.change.n)
+    change = None if comparison.skill in SHADED else comparison.change
+    told = change is not None and tells(comparison.skill, change.n)
     found = [_rate(comparison, policy)] if told else []
     if policy.critical and comparison.skill == "intent" and comparison.change is not None:
         found.append(_critical([turn for turn in flips if turn.critical], policy))

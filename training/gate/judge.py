@@ -9,7 +9,7 @@ from training import metrics as m
 from training.evaluate import IntentResult
 from training.examples import OOS
 from training.gate import flips, guards, slices
-from training.gate.compare import compare
+from training.gate.compare import SHADED, compare
 from training.gate.evidence import Evidence, Side
 from training.gate.measured import Measured
 from training.gate.sentences import comparison_sentence, integrity_sentence
@@ -26,7 +26,7 @@ def judge(evidence: Evidence, policy: Policy | None = None) -> Verdict:
     new = {skill: found for skill, found in evidence.candidate.measured().items() if skill in evidence.skills}
     old = {} if evidence.current is None else evidence.current.measured()
     comparisons = tuple(compare(found, old.get(skill)) for skill, found in new.items())
-    pairs = {skill: (found, old[skill]) for skill, found in new.items() if skill in old}
+    pairs = {skill: (found, old[skill]) for skill, found in new.items() if skill in old and skill not in SHADED}
     lost, won = _turns(pairs, rules)
     parts = slices.slices(*pairs["intent"]) if "intent" in pairs else ()
     checks = [*_skill_checks(comparisons, lost, parts, rules), *_side_checks(evidence, rules.samples), *evidence.more]

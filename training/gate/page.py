@@ -28,7 +28,13 @@ _LABELS = 14
 _ORDER = ("failed", "waived", "insufficient data", "passed")
 _ORDERED = {"length": "length in characters", "month": "month"}
 """Kinds of slices whose names have an order of their own, and their titles."""
-_TITLES = {"intent": "Intents", "entities": "Entities", "ranking": "Next action", "retrieval": "Pages found"}
+_TITLES = {
+    "intent": "Intents",
+    "entities": "Entities",
+    "ranking": "Next action",
+    "retrieval": "Pages found",
+    "generator": "Wording",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +164,10 @@ _SAID = {
     "tests": "test conversations fail",
     "labels": "labels contradict what is known",
     "improvement": "nothing is better",
+    "voice": "it words answers less like people do",
+    "forgetting": "it forgets its language",
+    "support": "it says more that no passage says",
+    "silence": "it answers more that no passage answers",
 }
 
 

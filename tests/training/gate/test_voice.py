@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from math import log
 
-from training.gate.verdict import Check
+from training.gate.evidence import Evidence, Side
+from training.gate.judge import judge
+from training.gate.measured import Judged
+from training.gate.verdict import Check, Integrity
 from training.gate.voice import checks, unsupported_sentences
+from training.likeness import rouge_l
 from training.rows import Row
 from training.spoken import Spoken, figures
 
@@ -66,3 +70,26 @@ def test_figures_of_a_perfect_wording() -> None:
     assert (found["rouge_l"].value, found["bleu"].value, found["edits"].value) == (1.0, 1.0, 0.0)
     assert round(found["perplexity"].value, 6) == 8.0
     assert figures(replace(spoken(), rows=rows(quiet=30))) == {}
+
+
+def wordings(said: str) -> Side:
+    rows = [Judged(text=f"question {n}", right=RIGHT, said=said, score=rouge_l(said, RIGHT)) for n in range(80)]
+    return Side({}, scored={"generator": rows})
+
+
+def test_other_words_are_no_turns_that_were_lost() -> None:
+    whole = Integrity(passed=True, rows=1, agreement=1.0, largest_change=0.0)
+    other = "Nobody can tell"
+    evidence = Evidence(
+        whole,
+        wordings(other),
+        wordings(RIGHT),
+        "old",
+        ("generator",),
+        more=(Check(name="voice", state="passed", sentence="voice: fine"),),
+    )
+    found = judge(evidence)
+    assert [item.finding for item in found.comparisons] == ["worse"] and not found.promote
+    assert not found.flips and [check.name for check in found.checks] == ["voice"]
+    better = judge(Evidence(whole, wordings(RIGHT), wordings(other), "old", ("generator",)))
+    assert better.promote and better.comparisons[0].metric == "rouge_l"
