@@ -38,7 +38,7 @@ from benchmarks.writers import CANARY, Careless
 from bot.app import Bot, Wiring, open_bot
 from bot.core import events as ev
 from bot.core import steps as st
-from bot.core.conversation import Conversation, evolve
+from bot.core.conversation import Conversation, Turn
 from bot.core.messages import Message, Text
 from bot.core.protocols import Generator, Query
 from bot.wording import Manner, Wording
@@ -46,8 +46,6 @@ from skills.guard import judges
 from skills.speaking import Chain, Judge, supported
 from skills.support_scorer import BASE, SupportScorer
 from skills.support_words import sentences
-from training.support import set_threshold
-from training.support_data import public_passages
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("UNDERSTUDY_DATA", ROOT.parent / "shared" / "data"))
@@ -155,8 +153,8 @@ async def play(asked: Sequence[Asked], generator: Generator, chain: Chain) -> tu
 
 def _state(number: int, question: str) -> Conversation:
     message = Message(id=f"m{number}", parts=(Text(text=question),))
-    event = ev.Received(message=message, key="1", channel="rest")
-    return evolve(Conversation(id=f"q{number}"), ev.Recorded(conversation=f"q{number}", seq=1, at=0.0, event=event))
+    turn = Turn(number=1, key="1", message=message, text=question)
+    return Conversation(id=f"q{number}", turn=1, channel="rest", current=turn, history=(("user", question),))
 
 
 def wrong_values(shown: Sequence[Shown]) -> int:
@@ -205,7 +203,7 @@ async def run(found: argparse.Namespace) -> str:
             asked = [*await shop_questions(bot, 300), *unseen, *await unanswerable(bot, unseen)]
             asked = random.Random(3).sample(asked, round(found.share * len(asked)))
             generator = _generator(bot, found.generator)
-            scorer = _scorer(bot, found.scorer)
+            scorer = SupportScorer.load(found.scorer, bot.encoder)
             rules: list[tuple[str, Judge]] = [*judges(hidden=[CANARY]), ("support", supported)]
             table = [
                 "| checks | questions | worded | sentences shown | unsupported | wrong value | number in no source |",
@@ -232,13 +230,6 @@ def _generator(bot: Bot, name: str) -> Generator:
     if bot.loaded.speaker is None:
         raise SystemExit("the project has no generator: set `generator:` in its bot.yml and run `bot train`")
     return bot.loaded.speaker.generator
-
-
-def _scorer(bot: Bot, scorer: Path) -> SupportScorer:
-    """The base with a threshold from public passages that it was not trained on."""
-    return set_threshold(
-        SupportScorer.load(scorer, bot.encoder), public_passages(DATA, "dev", 120, 5), count=600, seed=2
-    )
 
 
 def sheet(path: Path, shown: Sequence[Shown]) -> None:
