@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import log
 
+from training.examples import Origin
 from training.gate.evidence import Evidence, Side
 from training.gate.judge import judge
 from training.gate.measured import Judged
@@ -73,7 +74,8 @@ def test_figures_of_a_perfect_wording() -> None:
 
 
 def wordings(said: str) -> Side:
-    rows = [Judged(text=f"question {n}", right=RIGHT, said=said, score=rouge_l(said, RIGHT)) for n in range(80)]
+    score = rouge_l(said, RIGHT)
+    rows = [Judged(f"question {n}", RIGHT, said, score, origin=Origin(group=f"talk {n}")) for n in range(80)]
     return Side({}, scored={"generator": rows})
 
 
