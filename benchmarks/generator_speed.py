@@ -100,6 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sizes", nargs="*", help="which geometries; all if not said")
     parser.add_argument("--model", help="measure whole turns of this model instead")
+    parser.add_argument("--rounds", type=int, default=0, help="samples of each engine, if not the usual number")
     parser.add_argument("--work", type=Path, help="keep the random models here and use them again")
     parser.add_argument("--save", type=Path, help="keep the figures here, beside those of other sizes")
     parser.add_argument("--page", type=Path, help="write the tables here")
@@ -107,10 +108,10 @@ def main() -> None:
     one_core()
     results = json.loads(arguments.save.read_text()) if arguments.save and arguments.save.exists() else {}
     if arguments.model:
-        results["turns"] = asyncio.run(turns(arguments.model))
+        results["turns"] = asyncio.run(turns(arguments.model, arguments.rounds or 25))
     for name in arguments.sizes or (() if arguments.model else SIZES):
         with tempfile.TemporaryDirectory() as folder:
-            results[name] = measure(name, (arguments.work or Path(folder)) / name)
+            results[name] = measure(name, (arguments.work or Path(folder)) / name, arguments.rounds)
     if arguments.save:
         arguments.save.write_text(json.dumps(results, indent=1) + "\n")
     if arguments.page:
@@ -125,9 +126,10 @@ def one_core() -> None:
     torch.set_num_threads(1)
 
 
-def measure(name: str, folder: Path) -> dict[str, Any]:
+def measure(name: str, folder: Path, rounds: int) -> dict[str, Any]:
     """All figures of one geometry."""
-    kind, tokens, rounds, config = SIZES[name]
+    kind, tokens, usual, config = SIZES[name]
+    rounds = rounds or usual
     folder.mkdir(parents=True, exist_ok=True)
     model = random_model(kind, config, folder / "model")
     draws = np.random.default_rng(5)
@@ -279,7 +281,7 @@ def streams(decoder: Decoder, draws: np.random.Generator, tokens: int) -> dict[s
     """Tokens a second of one text and of many at once, prompts of 64 tokens not counted."""
     rates = {}
     top = decoder._shape.vocabulary
-    for count in (1, STREAMS) * (3 if tokens > 20 else 1):
+    for count in (1, STREAMS) * 2:
         texts = [decoder.open(draws.integers(3, top, 64).tolist(), greedy, 0) for _ in range(count)]
         while not all(text.written for text in texts):
             decoder.step()
@@ -297,7 +299,7 @@ def streams(decoder: Decoder, draws: np.random.Generator, tokens: int) -> dict[s
     return found
 
 
-async def turns(model: str, rounds: int = 15) -> dict[str, Any]:
+async def turns(model: str, rounds: int) -> dict[str, Any]:
     """Whole turns as a bot has them, from prompt to text: template, constraints, streaming. Milliseconds to the first
     piece and to the end of 24 tokens, with the talk kept and with nothing kept; tokens a second of one and of many."""
     taken = {name: Taken() for name in ("first, kept", "whole, kept", "first, again", "whole, again")}
@@ -317,7 +319,7 @@ async def turns(model: str, rounds: int = 15) -> dict[str, Any]:
                     async for _ in pieces:
                         pass
         rates = {1: 0.0, STREAMS: 0.0}
-        for count in (1, STREAMS) * 4:
+        for count in (1, STREAMS) * 2:
             asked = [_asked((("user", TEXTS[number]),), number) for number in range(count)]
             before, sample = generator.tokens[2], Taken()
             with sample.sample():
