@@ -31,6 +31,7 @@ from typing import Any
 from bot.app import LOOK_EVERY, Wiring, open_bot
 from bot.core.messages import Address, Message, Text
 from bot.core.protocols import Inbound
+from bot.telemetry import configure_logging
 
 ROOT = Path(__file__).parent.parent
 BOT = str(Path(sys.executable).with_name("bot"))
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Forget a person of the demo for good.")
     parser.add_argument("--keep", type=Path, help="work in this folder and leave it")
     given = parser.parse_args(arguments)
+    configure_logging("error", json=False)
     with tempfile.TemporaryDirectory() as folder:
         found = asyncio.run(check(given.keep or Path(folder)))
     print(json.dumps(found, indent=1))
