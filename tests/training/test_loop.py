@@ -14,13 +14,18 @@ from bot.bundles import BundleStore
 from bot.config import LearningSettings, PrivacySettings
 from bot.core.errors import BotError, InputError
 from bot.project import load_project
+from tests.skills.test_generator_files import base as base_files
 from tests.training.toy import ToyWorkshop
 from training import lesson
 from training.gate.verdict import Past, PastTurn
 from training.learn_request import Review
 from training.lesson import Ask, Stage
 from training.loop import Learned, LearnRequest, learn, nightly, seconds_until
+from training.replay import Replay
+from training.rows import Row
 from training.snapshots import SnapshotStore, names_of
+from training.speaking import Speaking
+from training.wording import Replies
 
 pytestmark = pytest.mark.slow
 
@@ -101,6 +106,34 @@ def test_the_newest_weeks_and_no_like_of_them_are_trained_on(shop: LearnRequest)
     assert found.leakage.since == "2026-05-10"
     assert {row.side for row in rows if row.at and row.where >= ""} >= {"train", "time"}
     assert not [row for row in rows if row.side == "train" and row.month == "2026-05" and row.at >= 1778407200]
+
+
+def test_replies_are_rows_of_the_snapshot_and_new_ones_are_news(shop: LearnRequest) -> None:
+    base = base_files(shop.state.parent / "base")
+    said = [
+        Row(
+            id=f"reply {n}",
+            text="how",
+            conversation=f"log-{n}",
+            talk=(("user", "how"),),
+            passages=("So.",),
+            reply="So.",
+        )
+        for n in range(2)
+    ]
+
+    def round_with(count: int) -> Learned:
+        found = Replies(tuple(said[:count]), {"kept": count})
+        speaking = Speaking(base, found, shop.state / "generator-run")
+        return run(replace(shop, logs=(logs(shop),), speaking=lambda: speaking))
+
+    first = round_with(1)
+    rows = SnapshotStore(shop.state / "snapshots").open(first.lesson.snapshot).rows
+    assert [row.reply for row in rows if row.passages] == ["So."]
+    assert not any(kept.passages for kept in Replay(shop.state, 9).rows())
+    assert [stage.said for stage in first.lesson.stages if stage.name == "replies"] == ["replies of people: 1 kept"]
+    assert round_with(1).lesson.outcome == "nothing new"
+    assert round_with(2).lesson.outcome != "nothing new"
 
 
 def test_a_second_round_finds_nothing_new(shop: LearnRequest) -> None:
