@@ -4,11 +4,12 @@
     python -m benchmarks.wording --base FOLDER         # another base
     python -m benchmarks.wording --without full        # LoRA alone, about 6 minutes
 
-The rows are what `bot train` learns from (`training.wording`): examples/shop/logs/people/agents.jsonl through the importer,
-the masker and the shop's index; the newest weeks and a fifth of the customers measure. A full fine-tune sees the same
-samples in the same order, at the better of two rates by held-out loss, so its figure flatters it. What is forgotten is
-the perplexity of general dialogues (the dev files of $UNDERSTUDY_DATA/dialogues, as in `training.starter`). Fits go on
-where they were broken off, and results that are there are not made again: remove the work folder to begin anew.
+The rows are what `bot train` learns from (`training.wording`): examples/shop/logs/people/agents.jsonl through the
+importer, the masker and the shop's index; the newest weeks and a fifth of the customers measure. A full fine-tune sees
+the same samples in the same order, at the better of two rates by held-out loss, so its figure flatters it. What is
+forgotten is the perplexity of general dialogues (the dev files of $UNDERSTUDY_DATA/dialogues, as in
+`training.starter`). Fits go on where they were broken off, and results that are there are not made again: remove the
+work folder to begin anew.
 """
 
 from __future__ import annotations
