@@ -30,7 +30,6 @@ from pathlib import Path
 from benchmarks.year_bot import Month, Setting, Year, cpu
 from benchmarks.year_data import Rows, accuracy, keep, open_encoder, shop
 from benchmarks.year_page import plot, table
-from bot.rollout import Plan
 from training.data import read_intents
 from training.examples import IntentExample
 from training.recipes.intent import fit_intent
@@ -70,7 +69,7 @@ def settings(name: str, seed: int, alone: bool) -> dict[str, Setting]:
     budget = CORRECTIONS[name]
     first = Setting(name, budget, "queue", seed)
     if name == "shop":
-        first = replace(first, months=3, poisoned=1, tried=2, plan=Plan(shares=(0.5,), conversations=(200,)))
+        first = replace(first, months=3, poisoned=1, tried=2)
     more = round(MORE * budget)
     other = replace(first, corrections=more, by="random", poisoned=-1, tried=-1)
     found = {f"queue ({budget})": first, f"random ({more})": other}

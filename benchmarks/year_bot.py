@@ -67,7 +67,7 @@ class Setting:
     """One year. `by` is how corrections are drawn: "queue" or "random". `start`: the share of intents known at first.
 
     `poisoned` is the month (from 0) whose import is broken, `tried` the one in which the bundle that the gate refused
-    for it gets a canary all the same; -1 for neither. `plan` is that canary's.
+    for it gets a canary all the same; -1 for neither.
     """
 
     name: str
@@ -79,7 +79,6 @@ class Setting:
     poisoned: int = 6
     tried: int = 7
     habits: Habits = field(default_factory=Habits)
-    plan: Plan = PLAN
 
 
 @dataclass
@@ -201,7 +200,7 @@ class Year:
     async def _canary(self, customers: Customers, texts: Sequence[str], begin: float) -> str:
         """The month with a canary of the bundle that the gate had refused."""
         file = RolloutFile(self.bundles)
-        file.begin(self.refused, begin, self.setting.plan, by="somebody in a hurry")
+        file.begin(self.refused, begin, PLAN, by="somebody in a hurry")
         load = lambda bundle: self._candidate(bundle, texts)  # noqa: E731
         canary = Canary(customers.manager, customers.store, self.bundles, load, customers.clock)
         await customers.talk(canary.look)
