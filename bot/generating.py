@@ -61,7 +61,7 @@ async def open_speaker(settings: GeneratorSettings, bundle: Path, state: Path, e
         limits = Limits(kept=settings.memory_mib << 20)
         options = GeneratorOptions(state / CONVERTED, limits=limits)
         generator = await asyncio.to_thread(open_generator, str(folder), None, options)
-    chain = Chain([*judges(), ("support", supported), ("scorer", scorer.judge)])
+    chain = Chain([*judges(settings.sites), ("support", supported), ("scorer", scorer.judge)], scorer.warm)
     return Speaker(Wording(generator, chain, _manner(settings)), generator)
 
 

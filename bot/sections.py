@@ -157,6 +157,9 @@ class GeneratorSettings(Section):
     """The most tokens of an answer."""
     memory_mib: int = Field(default=256, ge=0, le=1_048_576)
     """Memory for what was read of recent conversations, in MiB: their next turn pays only for what is new."""
+    sites: Annotated[tuple[str, ...], NoDecode] = ()
+    """Hosts that a worded answer may link to, such as `shop.example`, where a passage holds the link. Default: any that
+    a passage holds."""
     tone: ToneSettings = ToneSettings()
     """How answers sound."""
     channels: dict[str, ToneSettings] = {}
@@ -177,6 +180,11 @@ class GeneratorSettings(Section):
     """Seconds for its whole text; `deadline_s` ends it sooner."""
     retries: int = Field(default=1, ge=0, le=5)
     """How often it is asked again before its first token, if it is busy, broken or not there."""
+
+    @field_validator("sites", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return parts(value)
 
 
 class GateSettings(Section):

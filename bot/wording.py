@@ -80,6 +80,11 @@ class _Draft:
     cited: list[ev.Cited] = field(default_factory=list)
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """What its sentences may rest on."""
+        return tuple(f"{hit.title}\n{hit.text}\n{hit.answer or ''}" for hit in self.hits)
+
+    @property
     def full(self) -> bool:
         """Whether it has as many sentences as it may."""
         return 0 < self.tone.sentences <= len(self.cited)
@@ -131,6 +136,13 @@ class Wording:
 
     async def _write(self, prompt: Prompt, draft: _Draft, show: Show) -> ev.Generated | None:
         """Let it write and check what comes; None if all may be said, else why not."""
+        warming = asyncio.create_task(asyncio.to_thread(self._chain.warm, draft.sources))
+        try:
+            return await self._written(prompt, draft, show)
+        finally:
+            await asyncio.gather(warming, return_exceptions=True)
+
+    async def _written(self, prompt: Prompt, draft: _Draft, show: Show) -> ev.Generated | None:
         async with aclosing(self._generator.write(prompt)) as pieces:
             async for piece in pieces:
                 if piece.abstained:
@@ -148,12 +160,11 @@ class Wording:
 
     async def _check(self, draft: _Draft, done: bool) -> ev.Generated | None:
         """Check the sentences that are complete and were not checked yet; why the first bad one is refused."""
-        sources = tuple(f"{hit.title}\n{hit.text}\n{hit.answer or ''}" for hit in draft.hits)
         for end in list(sentence_ends(draft.text, draft.checked, done)):
             part = draft.text[draft.checked : end]
             sentence = part.strip()
             if sentence and not draft.full:
-                verdict = await asyncio.to_thread(self._chain.check, sentence, sources)
+                verdict = await asyncio.to_thread(self._chain.check, sentence, draft.sources)
                 if verdict.refused:
                     return _refusal(sentence, verdict.refused, verdict.detail)
                 said = draft.tone.said(sentence)

@@ -20,6 +20,9 @@ Judge = Callable[[str, Sequence[str]], str]
 """Given a sentence and its sources: what is wrong with it, "" if nothing is."""
 
 
+Warm = Callable[[Sequence[str]], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What came of a sentence: the checks that passed, and the one that did not with what it found."""
@@ -31,10 +34,17 @@ class Verdict:
 
 
 class Chain:
-    """Named judges in their order."""
+    """Named judges in their order. `warm` reads the sources before the first sentence is there."""
 
-    def __init__(self, judges: Sequence[tuple[str, Judge]]) -> None:
-        self._judges = tuple(judges)
+    def __init__(
+        self, judges: Sequence[tuple[str, Judge]], warm: Callable[[Sequence[str]], None] | None = None
+    ) -> None:
+        self._judges, self._warm = tuple(judges), warm
+
+    def warm(self, sources: Sequence[str]) -> None:
+        """Prepare for sentences that rest on these sources."""
+        if self._warm is not None:
+            self._warm(sources)
 
     def check(self, sentence: str, sources: Sequence[str]) -> Verdict:
         """Ask the judges in order up to the first refusal; `source` is the place of the text that supports it best."""
