@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from weakref import ref
@@ -24,7 +24,7 @@ from bot.config import EncoderSettings as EncoderChoice
 from bot.config import Settings
 from bot.core.errors import BotError, NotFound
 from bot.core.protocols import Hits, Query, Ranked, Situation, Understanding, Utterance
-from bot.forgetting import Erasures, forget_numbers
+from bot.forgetting import Erasures, forget_texts
 from bot.generating import Speaker, open_speaker
 from bot.manager import Manager, ManagerLimits
 from bot.models import Deadlines, Models
@@ -32,13 +32,13 @@ from bot.project import Project, load_project
 from bot.reminders import Reminders
 from bot.runner import Memory, Runner, RunnerLimits
 from bot.sdk.choose import ActionSource, Others
+from bot.searcher import Searcher, sameness
 from bot.store import SqlStore
 from bot.turns import Timing, unobserved
 from retrieval.projection import SKILL as PROJECTION
 from retrieval.projection import QueryProjection, owner_of
 from retrieval.search import KnowledgeIndex
 from skills.encoder import MINILM, Encoder, EncoderSettings, EncoderSource
-from skills.encoder_recent import LONGEST
 from skills.ranking import ActionRanking
 from skills.understanding import Understander
 
@@ -66,19 +66,6 @@ class Wiring:
     patient: bool = False
     models: Path | None = None
     encoder: Encoder | None = None
-
-
-class Searcher:
-    """A knowledge index as a skill: one `Hits` per `Query`."""
-
-    name = "retrieval"
-
-    def __init__(self, index: KnowledgeIndex) -> None:
-        self._index = index
-
-    def run(self, batch: Sequence[Query]) -> Sequence[Hits]:
-        """See `Retriever.search`."""
-        return self._index.search(batch)
 
 
 AnyRunner = Runner[Utterance, Understanding] | Runner[Query, Hits] | Runner[Situation, Ranked]
@@ -139,10 +126,13 @@ class Bot:
         self.loaded, self.manager.models = loaded, loaded.models
         _log.info("models swapped", bundle=loaded.bundle.id, index=loaded.index is not None)
 
-    def forget(self) -> None:
+    async def forget(self) -> None:
         """Drop what is remembered of texts and of conversations at rest; the log has what it still may have."""
         self.encoder.forget()
-        forget_numbers()
+        forget_texts()
+        for speaker in (loaded.speaker for loaded in (*self.retired, self.loaded)):
+            if speaker is not None:
+                await speaker.forget()
         own = [runner for loaded in (*self.retired, self.loaded) for runner in loaded.runners]
         for runner in (*own, *(one() for one in self.beside)):
             if runner is not None:
@@ -218,11 +208,6 @@ def _kept(project: Project) -> int:
     return project.settings.encoder.recent_mib << 5
 
 
-def _sameness(query: Query) -> Hashable | None:
-    """What the passages for a short question depend on."""
-    return None if query.filters or len(query.text) > LONGEST else (query.text, query.top)
-
-
 def _runner_limits(project: Project) -> RunnerLimits:
     return RunnerLimits(max_batch=project.settings.runner.max_batch, deadline=project.settings.runner.deadline_s)
 
@@ -242,7 +227,7 @@ def _skills(
 
 def _search(index: KnowledgeIndex, project: Project) -> Runner[Query, Hits]:
     """The index in a thread of its own."""
-    return Runner(Searcher(index), _runner_limits(project), memory=Memory(_sameness, _kept(project)))
+    return Runner(Searcher(index), _runner_limits(project), memory=Memory(sameness, _kept(project)))
 
 
 def load_candidate(bot: Bot, bundle: str) -> Candidate:
@@ -362,7 +347,7 @@ async def _watch(bot: Bot) -> None:
         if bot.canary is not None:
             await _look(bot.canary)
         if erasures.happened():
-            bot.forget()
+            await bot.forget()
         try:
             changed = models.changed() is not None
             found = _content(index)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from skills.entities_numbers import value_of
+from skills.support import forget as forget_sentences
 
 RECEIPTS = "receipts"
 """The folder below the state folder; `training.receipts` writes there."""
@@ -32,6 +33,7 @@ class Erasures:
             return 0
 
 
-def forget_numbers() -> None:
-    """Drop the numbers that were read lately, such as those of orders."""
+def forget_texts() -> None:
+    """Drop the numbers and sentences that were read lately, such as those of orders."""
     value_of.cache_clear()
+    forget_sentences()

@@ -35,6 +35,11 @@ class Speaker:
     wording: Wording
     generator: LocalGenerator | RemoteGenerator
 
+    async def forget(self) -> None:
+        """Keep nothing of earlier turns, once the texts under way have ended."""
+        if isinstance(self.generator, LocalGenerator):
+            await self.generator.forget()
+
     async def close(self) -> None:
         """End the texts under way."""
         await self.generator.close()

@@ -201,3 +201,9 @@ def _clauses(sentence: str) -> list[str]:
 def _plain(value: str) -> str:
     """A value as it is compared: small letters, no space; marks stay, as €490 is not €4.90."""
     return re.sub(r"\s+", "", value.lower())
+
+
+def forget() -> None:
+    """Drop what is kept of sentences and sources."""
+    _held.cache_clear()
+    _values.cache_clear()

@@ -180,7 +180,7 @@ async def test_without_a_canary_a_turn_asks_nobody(good: World) -> None:
         await tell(manager, "hello")
         await canary.look()
         assert manager.select is None and canary.figures() == {} and good.loads == 0
-        assert not manager._followers._watchers
+        assert not manager.followers._watchers
 
 
 async def test_a_person_takes_it_back_while_it_runs(good: World) -> None:

@@ -231,9 +231,8 @@ def test_no_hit_is_surer_than_one_before_it(knowledge: KnowledgeIndex) -> None:
 
 def turn(dimension: int = 64) -> QueryProjection:
     random = np.random.default_rng(0)
-    return QueryProjection(
-        *(random.standard_normal(shape).astype(np.float32) for shape in ((4, dimension), (dimension, 4)))
-    )
+    down, up = (random.standard_normal(shape).astype(np.float32) for shape in ((4, dimension), (dimension, 4)))
+    return QueryProjection(down, up, np.empty((0, dimension), np.float32))  # all questions turn
 
 
 def test_a_projection_turns_questions_and_leaves_the_index_alone(knowledge: KnowledgeIndex) -> None:
