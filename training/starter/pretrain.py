@@ -33,8 +33,8 @@ class Recipe:
     vocabulary: int = 6144
     width: int = 256
     layers: int = 6
-    length: int = 384
-    batch: int = 40
+    length: int = 512
+    batch: int = 8
     tokens: int = 6_000_000
     share: float = 0.35
     tasks: float = 0.1
@@ -152,7 +152,11 @@ def bits_per_byte(model: Any, rows: Rows, samples: Iterable[Sample]) -> float:
 
 
 def _rows(tokenizer: Any, samples: Sequence[Sample], recipe: Recipe) -> Rows:
-    return pack(tokens_of(tokenizer, samples), recipe.length, tokenizer.pad_token_id)
+    """The samples in rows. Talk that is too long goes on in another; a task is left out, for half of it is another."""
+    tokens = tokens_of(tokenizer, samples)
+    pairs = zip(tokens, samples, strict=True)
+    fitting = [one for one, sample in pairs if not sample.given or len(one.ids) <= recipe.length]
+    return pack(fitting, recipe.length, tokenizer.pad_token_id)
 
 
 def _plan(recipe: Recipe, tokens: int, decay: float) -> Plan:
