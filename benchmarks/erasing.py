@@ -98,18 +98,21 @@ def holding(folder: Path) -> list[str]:
 
 
 def remembered(word: str) -> int:
-    """How many texts that can be reached in this process hold a word, other than the word and constants of code."""
+    """How many texts that can be reached in this process hold a word, other than the word and constants of code.
+
+    Types are asked for by `type`: some objects do something when they are asked for their class.
+    """
     gc.collect()
     seen, found, here = set[int](), set[int](), sys._getframe()
     waiting: list[Any] = gc.get_objects()
     while waiting:
         reached: list[Any] = []
         for item in gc.get_referents(*waiting):
-            if id(item) in seen or item is here or isinstance(item, CodeType | type(sys)):
+            if id(item) in seen or item is here or issubclass(type(item), CodeType | type(sys)):
                 continue
             seen.add(id(item))
-            if isinstance(item, str | bytes):
-                text = item if isinstance(item, str) else item.decode("utf-8", "replace")
+            if issubclass(type(item), str | bytes):
+                text = item if issubclass(type(item), str) else item.decode("utf-8", "replace")
                 found |= {id(item)} if word in text and text != word else set()
             else:
                 reached.append(item)

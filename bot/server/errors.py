@@ -99,7 +99,7 @@ def problem(status: int, code: str, message: str, request: web.Request, error: B
     """An error answer."""
     if request.get(RASA):
         return rasa_problem(status, message)
-    if request.get(OPENAI):
+    if request.get(OPENAI) or request.path.startswith("/v1/"):  # no route, so nobody has marked it
         content = api_problem(status, code, message, error).model_dump_json().encode()
         return web.Response(status=status, body=content, content_type="application/json")
     body = Problem(error=ErrorBody(code=code, message=message, request_id=request[REQUEST_ID]))

@@ -70,7 +70,7 @@ async def test_a_project_is_trained_kept_packed_and_usable(trainer: Trainer, tmp
     assert project is not None and project.program.assistant == "tiny" and trainer.find("../served") is None
     loaded = load_models(project, load_encoder(project.settings, project.root))
     found = await loaded.models.understand(Utterance("hello there"))
-    loaded.close()
+    await loaded.close()
     assert found.intents[0].name == "greet" and loaded.bundle.id == bundle
     assert loaded.models.program.responses["utter_greet"][0].text == "Hello: you!"
 
