@@ -229,7 +229,7 @@ async def test_the_models_are_listed(served: Served) -> None:
     assert [model["id"] for model in found["data"]] == ["bot", "encoder"]
     async with served.live.http.get("/v1/models/gpt", headers={"Authorization": f"Bearer {KEY}"}) as answer:
         assert (answer.status, (await answer.json())["error"]["code"]) == (404, "model_not_found")
-    async with served.http.get("/v1/nothing") as answer:
+    async with served.live.http.get("/v1/nothing") as answer:
         assert (answer.status, (await answer.json())["error"]["type"]) == (404, "invalid_request_error")
 
 
