@@ -149,7 +149,7 @@ class GeneratorSettings(Section):
     enabled: bool = True
     """Whether it is used. false: every answer is said as it was approved."""
     model: str | None = None
-    """`starter` (comes with the installation), a folder, or the id of a Hugging Face repository: what `bot train`
+    """A folder, the id of a Hugging Face repository, or `starter` (trained by yourself for now): what `bot train`
     fine-tunes on the log; it speaks once its gate has passed. With `base_url`, the name of the served model."""
     deadline_s: float = Field(default=5.0, gt=0, le=600)
     """Seconds for an answer's words and their checks; after that it is said as approved."""

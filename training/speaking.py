@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from bot.core.errors import InputError, IntegrityError
+from bot.core.errors import InputError, IntegrityError, NotFound
 from bot.manifest import DataSet, SkillCard
 from skills.decoder_files import find_folder
 from skills.generator_files import ADAPTER, CARD, MERGED, STARTER, Base, check_base, read_card, write_card
@@ -209,6 +209,9 @@ def base_folder(model: str, revision: str | None, root: Path) -> Path:
         InputError: a repository without a commit.
     """
     if model == "starter" and not Path(model).is_dir():
-        return find_folder(str(STARTER))
+        if not STARTER.is_dir():
+            told = f"train it (python -m training.starter --data DIR --out {STARTER}), or name a folder with a model"
+            raise NotFound(f"generator 'starter': the starter model is not in this installation; {told}")
+        return STARTER
     near = root / Path(model).expanduser()
     return near if near.is_dir() else find_folder(model, revision)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from bot.bundles import BundleStore
-from bot.core.errors import IntegrityError
-from skills.generator_files import ADAPTER, CARD, MERGED, check_base
+from bot.core.errors import IntegrityError, NotFound
+from skills.generator_files import ADAPTER, CARD, MERGED, STARTER, check_base
 from skills.prompting import prompt, task_of
 from skills.values import Values
 from tests.training.colleagues import WordSearch, log, many
@@ -25,7 +25,7 @@ from training.consent import cleared
 from training.gather import Sources
 from training.generator import AdapterOptions, Sample, load_adapted, load_base
 from training.sides import SplitOptions
-from training.speaking import SKILL, Speaking, taught_by
+from training.speaking import SKILL, Speaking, base_folder, taught_by
 from training.spoken import figures
 from training.styles import prompt_of, style_of
 from training.threads import one_thread
@@ -218,3 +218,11 @@ def test_a_chat_models_rows_end_as_its_template_ends_an_answer(team: Replies, tm
     assert said.passages[0] in asked.sample.given and asked.sample.given.endswith("<|im_start|>assistant\n")
     silent = style.asked(quiet)
     assert silent is not None and "[[no answer]]" in silent.sample.learned and "[[no answer]]" in silent.sample.given
+
+
+def test_a_starter_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) -> None:
+    if STARTER.is_dir():
+        assert base_folder("starter", None, tmp_path) == STARTER
+    else:
+        with pytest.raises(NotFound, match="training.starter"):
+            base_folder("starter", None, tmp_path)
