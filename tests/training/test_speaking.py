@@ -224,5 +224,5 @@ def test_a_starter_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) -> 
     if STARTER.is_dir():
         assert base_folder("starter", None, tmp_path) == STARTER
     else:
-        with pytest.raises(NotFound, match="training.starter"):
+        with pytest.raises(NotFound, match="python -m"):
             base_folder("starter", None, tmp_path)
