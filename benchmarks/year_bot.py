@@ -265,11 +265,11 @@ class Year:
             asyncio.run(self._note(taken))
             again = self._once()
             month.verdict += f", then {again.lesson.outcome}"
-            learned = again
+            learned = again if again.result is not None else learned  # None: nothing had changed
         elif learned.lesson.outcome == "kept back":
             month.why = _failed(learned)
-        assert learned.result is not None
-        self._count(month, learned)
+        if learned.result is not None:
+            self._count(month, learned)
 
     def _once(self) -> Learned:
         project = load_project(self.root)
