@@ -11,6 +11,7 @@ database after a commit (0 inside one), the two salts, two checksums. All big-en
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +33,14 @@ class Wal:
 
 def look(database: Path) -> Wal | None:
     """The WAL beside a database file; None when there is none or it is empty."""
-    path = wal_of(database)
-    if not path.exists() or path.stat().st_size <= _HEADER + _FRAME:
+    try:
+        # Opened at once: the last connection to close removes the file, and that may be now.
+        file = wal_of(database).open("rb")
+    except FileNotFoundError:
         return None
-    with path.open("rb") as file:
+    with file:
+        if os.fstat(file.fileno()).st_size <= _HEADER + _FRAME:
+            return None
         header = file.read(_HEADER)
         page = struct.unpack(">I", header[8:12])[0]
         if not _sound(header) or page == 0:
