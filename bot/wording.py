@@ -110,7 +110,7 @@ class Wording:
         try:
             if refusal is None:
                 async with asyncio.timeout(self._manner.deadline):
-                    refusal = await self._write(self._prompt(step, state), draft, show)
+                    refusal = await self._write(self._prompt(step, state, draft.tone), draft, show)
         except TimeoutError:
             refusal = ev.Generated(model="", fallback="late")
         except BotError as error:
@@ -123,13 +123,13 @@ class Wording:
         common = {"model": self._generator.id, "first": draft.first, "seconds": seconds}
         return found.model_copy(update={**common, "checks": passed + found.checks})
 
-    def _prompt(self, step: st.Generate, state: Conversation) -> Prompt:
+    def _prompt(self, step: st.Generate, state: Conversation, tone: Tone) -> Prompt:
         understood = state.current.understood if state.current else None
         return Prompt(
             talk=state.history,
-            passages=tuple(hit.answer or hit.text for hit in step.hits),
+            passages=tuple(hit.words for hit in step.hits),
             approved=step.approved,
-            tone=self._manner.tone_for(state.channel).style,
+            tone=tone.style,
             language=understood.language if understood else "",
             max_tokens=self._manner.max_tokens,
         )
@@ -178,7 +178,7 @@ class Wording:
 
 def _steered(step: st.Generate, state: Conversation) -> ev.Generated | None:
     """A message or a passage that tries to steer the wording gets none: what was approved is said."""
-    for text in (state.current.text if state.current else "", *(hit.answer or hit.text for hit in step.hits)):
+    for text in (state.current.text if state.current else "", *(hit.words for hit in step.hits)):
         if tried := asks_to_misbehave(text):
             return ev.Generated(model="", fallback="guard", checks=(ev.Check(name="guard", detail=tried),))
     return None

@@ -26,6 +26,7 @@ from skills.decoder import Decoder, Limits, empty_past, greedy, memory_of, sessi
 from skills.decoder_files import Weights
 from skills.decoder_graph import GRAPH_VERSION, Range, linears, matrix, write_decoder
 from skills.decoder_shape import DecoderShape
+from skills.digests import sha256_of
 from skills.encoder_quant import byte_range, channel_balance
 
 Floats = npt.NDArray[np.float32]
@@ -225,7 +226,7 @@ def free_memory() -> int | None:
 def _seal(made: Converted, target: Path) -> None:
     """Put the files in their place at once, with their digests."""
     folder = made.graph.parent
-    files = {path.name: _digest(path) for path in folder.iterdir()}
+    files = {path.name: sha256_of(path) for path in folder.iterdir()}
     rate = asdict(made.agreement) if made.agreement else None
     manifest = {"files": files, "graph": made.graph.name, "precision": made.precision, "agreement": rate}
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
@@ -237,18 +238,13 @@ def _opened(target: Path) -> Converted | None:
     """What was kept, if it is whole."""
     try:
         manifest: dict[str, Any] = json.loads((target / _MANIFEST).read_text(encoding="utf-8"))
-        if any(_digest(target / name) != digest for name, digest in manifest["files"].items()):
+        if any(sha256_of(target / name) != digest for name, digest in manifest["files"].items()):
             return None
         (target / _MANIFEST).touch()
         rate = Agreement(**manifest["agreement"]) if manifest["agreement"] else None
         return Converted(target / manifest["graph"], manifest["precision"], rate)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _forget(state: Path) -> None:

@@ -5,7 +5,6 @@ Everything that can be wrong with a folder is found before anybody waits for an 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import mmap
 import re
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from bot.core.errors import InputError, IntegrityError, NotFound
 from skills.decoder_shape import DecoderShape
+from skills.digests import sha256_of
 
 Floats = npt.NDArray[np.float32]
 _ONE, _INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -80,7 +80,7 @@ def file_digests(folder: Path, expected: Mapping[str, str] | None = None) -> dic
         IntegrityError: one is not the expected one.
     """
     small = [folder / name for name in ("config.json", "generation_config.json", *TOKENIZER_FILES)]
-    found = {path.name: _digest(path) for path in (*weight_files(folder), *small) if path.is_file()}
+    found = {path.name: sha256_of(path) for path in (*weight_files(folder), *small) if path.is_file()}
     for name, digest in (expected or {}).items():
         if name not in found:
             raise NotFound(f"{folder / name} is missing, whose sha256 is given")
@@ -90,11 +90,6 @@ def file_digests(folder: Path, expected: Mapping[str, str] | None = None) -> dic
 
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "tokenizer.model", "vocab.json")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -6,7 +6,6 @@ record of installed files; its code is not imported. The weights' digest is chec
 
 from __future__ import annotations
 
-import hashlib
 import json
 import mmap
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.core.errors import InputError, IntegrityError, NotFound
+from skills.digests import sha256_of
 from skills.encoder_graph import Shape
 
 WEIGHTS = "model.safetensors"
@@ -160,8 +160,7 @@ def _hub_folder(repository: str, revision: str | None) -> Path | None:
 def _checked(path: Path, expected: str | None) -> str:
     if not path.is_file():
         raise NotFound(f"{path}: expected this file beside {WEIGHTS}, found none")
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    found = sha256_of(path)
     if expected is not None and found != expected:
         raise IntegrityError(str(path), f"expected sha256 {expected}, found {found}; fetch the file again")
     return found

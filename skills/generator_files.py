@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.core.errors import IntegrityError, NotFound
+from skills.digests import sha256_of
 from skills.prompting import MARKS, Task, prompt, special_tokens
 from skills.values import Values
 
@@ -129,6 +130,5 @@ def _digest(*files: Path) -> str:
 
 @lru_cache(maxsize=64)
 def _sha256(file: Path, size: int, changed: int) -> str:
-    """The sha256 of a file's content; read again only if it changed, as weights may be gigabytes."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """The sha256 of a file's content; read again only if it changed."""
+    return sha256_of(file)

@@ -10,7 +10,6 @@ and so does one that cannot be scored: the approved answer is said instead.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.core.errors import IntegrityError
+from skills.digests import sha256_of
 from skills.encoder import Encoding
 from skills.support_net import logit
 from skills.support_pairs import COUNTS, FLAGS, Pairs
@@ -122,7 +122,7 @@ class SupportScorer:
         kept = self.calibration
         config = {
             "format": FORMAT,
-            "sha256": _digest(folder / WEIGHTS),
+            "sha256": sha256_of(folder / WEIGHTS),
             "encoder": self.encoder.identity,
             "layers": self.layers,
             "flags": FLAGS,
@@ -143,7 +143,7 @@ class SupportScorer:
             IntegrityError: a file is missing, damaged or of another format, or it was made with another encoder.
         """
         config, weights = _read_config(folder / CONFIG), _read_weights(folder / WEIGHTS)
-        if (found := _digest(folder / WEIGHTS)) != config.get("sha256"):
+        if (found := sha256_of(folder / WEIGHTS)) != config.get("sha256"):
             wanted = f"expected sha256 {config.get('sha256')}, found {found}; train again"
             raise IntegrityError(str(folder / WEIGHTS), wanted)
         if _model(config.get("encoder")) != _model(encoder.identity):
@@ -170,10 +170,6 @@ class LayerStates:
             (np.concatenate([item.states[n][1:-1] for n in self._layers], axis=1), item.offsets[1:-1])
             for item in self._encoder.run(texts, self._layers)
         ]
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _model(identity: object) -> object:

@@ -187,7 +187,7 @@ def at_hand(found: Sequence[Found], history: Iterable[ev.Recorded], retriever: R
     """Replies as rows, with the passages that were found for their questions."""
     for reply, hits in zip(found, _for_questions(history, found, retriever), strict=True):
         near = _above(hits)[:PASSAGES]
-        yield _row("judged", reply, [hit.answer or hit.text for hit in near], reply.text)
+        yield _row("judged", reply, [hit.words for hit in near], reply.text)
 
 
 def _for_questions(
@@ -214,7 +214,7 @@ def _rows(reply: Found, found: Hits | ev.Retrieved, own: Sequence[ev.Hit], count
         counts[fate] += 1
     if fate not in ("kept", "cut short"):
         return
-    yield _row("reply", reply, [hit.answer or hit.text for hit in near], text)
+    yield _row("reply", reply, [hit.words for hit in near], text)
     if fraction(reply.turn.conversation, "abstain") < _ABSTAIN and (rest := _without(text, near, found.hits)):
         yield _row("abstain", reply, rest, "")
 
@@ -223,7 +223,7 @@ def _without(text: str, near: Sequence[ev.Hit], hits: Sequence[ev.Hit]) -> list[
     """Passages that were found and do not hold the answer, none of a document that does."""
     holds = {hit.chunk for hit in (*near, *hits) if not unsupported(text, [_source(hit)])}
     gone = {hit.document for hit in (*near, *hits) if hit.chunk in holds}
-    return [hit.answer or hit.text for hit in hits if hit.document not in gone][: PASSAGES - 1]
+    return [hit.words for hit in hits if hit.document not in gone][: PASSAGES - 1]
 
 
 def _at_hand(reply: Found, near: Sequence[ev.Hit], own: Sequence[ev.Hit]) -> tuple[Sequence[ev.Hit], str]:

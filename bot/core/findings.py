@@ -56,3 +56,8 @@ class Hit(Value):
     score: float
     url: str | None = None
     answer: str | None = None
+
+    @property
+    def words(self) -> str:
+        """What is said for it: the answer that a person approved, else its own text."""
+        return self.answer or self.text

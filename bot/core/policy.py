@@ -155,7 +155,7 @@ def _from_knowledge(turn: Turn, conversation: Conversation, program: Program) ->
         return Retrieve(query=_query(turn, conversation))
     hits = tuple(hit for hit in turn.retrieved.hits if hit.score >= turn.retrieved.floor)
     if hits:
-        approved = hits[0].answer or hits[0].text
+        approved = hits[0].words
         if program.generates and turn.generated is None:
             return Generate(approved=approved, hits=hits[:_PASSAGES])
         return Say(messages=(_answer(approved, hits, turn.generated),))

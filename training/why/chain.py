@@ -275,7 +275,7 @@ def lookup(turn: Turn) -> Lookup | None:
         Passage(
             document=hit.document,
             title=hit.title,
-            text=(hit.answer or hit.text)[:_SHORT],
+            text=hit.words[:_SHORT],
             score=hit.score,
             used=hit.chunk in named,
             url=hit.url,
