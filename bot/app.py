@@ -85,10 +85,14 @@ class Loaded:
     speaker: Speaker | None = None
 
     async def with_speaker(self) -> Loaded:
-        """These models with what words their answers; slow the first time. Raises as `open_speaker`."""
+        """These models with what words their answers; slow the first time. Raises as `open_speaker`, closed then."""
         settings = self.project.settings
         state = settings.state_folder(self.project.root)
-        self.speaker = await open_speaker(settings.generator, self.bundle.path, state, self.encoder)
+        try:
+            self.speaker = await open_speaker(settings.generator, self.bundle.path, state, self.encoder)
+        except BotError:
+            await self.close()
+            raise
         if self.speaker is not None:
             program = self.models.program.model_copy(update={"generates": True})
             self.models = replace(self.models, program=program, generate=self.speaker.wording.word)
