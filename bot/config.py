@@ -46,8 +46,10 @@ from bot.sections import QueueSettings as QueueSettings
 from bot.sections import RetrievalSettings as RetrievalSettings
 from bot.sections import RunnerSettings as RunnerSettings
 from bot.sections import Section as Section
+from bot.sections import SpeakerSettings as SpeakerSettings
 from bot.sections import StoreSettings as StoreSettings
 from bot.sections import TrainingSettings as TrainingSettings
+from bot.sections import VoiceSettings as VoiceSettings
 from bot.sections import parts
 from bot.server.settings import ServerSettings
 from bot.yaml import Node, describe, read_text, read_yaml
@@ -110,6 +112,8 @@ class Settings(BaseSettings):
     """The bot as a model behind an OpenAI-compatible server. Off until a key exists: `bot keys add NAME`."""
     generator: GeneratorSettings = GeneratorSettings()
     """A language model that words answers; off."""
+    voice: VoiceSettings = VoiceSettings()
+    """Calls: who listens, who speaks, and by which wires; off."""
 
     @field_validator("languages", "knowledge", mode="before")
     @classmethod

@@ -187,6 +187,74 @@ class GeneratorSettings(Section):
         return parts(value)
 
 
+class SpeakerSettings(Section):
+    """What says the answers."""
+
+    kind: Literal["espeak", "wyoming", "openai", "browser"] = "espeak"
+    """espeak: the program espeak-ng of this machine. wyoming, openai: a server at `url`. browser: the caller's own
+    browser, for the web page only; other wires then say nothing."""
+    voice: str = Field(default="", max_length=200)
+    """A voice that it knows, such as `en-gb`. Default: its own choice for the language."""
+    rate: float = Field(default=1.0, gt=0.2, lt=5)
+    """A factor on the usual pace."""
+    url: str | None = Field(default=None, pattern=r"^(https?|tcp)://\S+$")
+    """The server: `tcp://127.0.0.1:10200` for wyoming, `http://127.0.0.1:8000/v1` for openai."""
+    model: str = Field(default="tts-1", max_length=200)
+    """The name of the model at an OpenAI-compatible server."""
+    api_key: SecretStr | None = Field(default=None, min_length=1)
+    """What that server asks for."""
+    cache_mib: int = Field(default=16, ge=0, le=65_536)
+    """Memory for sentences that were said before, in MiB. 0: none."""
+
+    @model_validator(mode="after")
+    def _with_address(self) -> SpeakerSettings:
+        """A server has an address."""
+        if self.kind in ("wyoming", "openai") and self.url is None:
+            raise ValueError(f"a speaker of the kind {self.kind!r} needs `url`, the server's address")
+        return self
+
+
+class VoiceSettings(Section):
+    """Calls. docs/voice.md tells how to try them and how each wire is set up."""
+
+    enabled: bool = False
+    """Whether `bot serve` takes calls. `bot voice FILE.wav` needs no switch."""
+    recogniser: str = Field(default="starter", min_length=1)
+    """`starter`, a checkpoint file, or the name of a Whisper model: `base`."""
+    language: str = Field(default="", pattern=r"^([a-z]{2,3})?$")
+    """The language that is spoken. Default: the bot's first one."""
+    speaker: SpeakerSettings = SpeakerSettings()
+    """What says the answers."""
+    deadline_s: float = Field(default=10.0, gt=0, le=600)
+    """Seconds until a recogniser that has not answered is given up."""
+    disclosure: str = Field(default="", max_length=500)
+    """Said first in every call. Default: `notice` of the server."""
+    greeting: str = Field(default="", max_length=500)
+    """Said after it."""
+    record: bool = False
+    """Whether the sound of what callers say is kept in the log, for learning."""
+    record_notice: str = Field(default="This call is recorded to improve our service.", min_length=1, max_length=500)
+    """Said after the disclosure when calls are recorded."""
+    still_there: str = Field(default="Are you still there?", min_length=1, max_length=500)
+    """Said when the caller is silent for long."""
+    say_again: str = Field(default="Sorry, I did not catch that. Please say it again.", min_length=1, max_length=500)
+    """Said when somebody spoke and no word could be made out."""
+    farewell: str = Field(default="I cannot hear you. Goodbye.", min_length=1, max_length=500)
+    """Said before we hang up on a silent caller."""
+    calls: int = Field(default=16, ge=1, le=10_000)
+    """Calls at a time; the next one is refused."""
+    call_s: float = Field(default=1_800.0, gt=0, le=86_400)
+    """The longest call, in seconds."""
+    wyoming_host: str = "127.0.0.1"
+    """The address of the Wyoming server. It knows no password: whoever reaches it may use it."""
+    wyoming_port: int | None = Field(default=None, ge=0, le=65_535)
+    """Its port, such as 10300. Default: there is none."""
+    twilio_token: SecretStr | None = Field(default=None, min_length=1)
+    """The auth token of the Twilio account, for signatures. Default: no calls from Twilio."""
+    public_url: str | None = Field(default=None, pattern=r"^(https|wss)://\S+$")
+    """Our address as Twilio calls it, such as wss://bot.shop.example; part of what is signed."""
+
+
 class GateSettings(Section):
     """What a newly trained bundle must show before it is put to use. The rules: docs/gate.md."""
 

@@ -17,5 +17,5 @@ def test_the_page_is_up_to_date() -> None:
 def test_every_section_and_a_secret_are_on_the_page() -> None:
     page = settings_reference()
     sections = [name for name, field in Settings.model_fields.items() if hasattr(field.annotation, "model_fields")]
-    assert all(f"## `{name}`" in page for name in sections) and len(sections) == 15
+    assert all(f"## `{name}`" in page for name in sections) and len(sections) == 16
     assert "`BOT_SERVER__TOKEN_FILE`" in page
