@@ -76,6 +76,7 @@ class Mailbox:
         self.keys: set[str] = set()
         self.open: dict[int, TurnBook] = {}
         self.worker: asyncio.Task[None] | None = None
+        self.wording: asyncio.Future[ev.Generated] | None = None
         self.failure: BotError | None = None
         self.on_death: Callable[[Mailbox, bool], None] = lambda box, owing: None
         self.on_end: Callable[[Mailbox, TurnBook, Outcome], None] = lambda box, book, outcome: None

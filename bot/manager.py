@@ -200,6 +200,12 @@ class Manager:
         if box.failure is None:
             self._wake(box)
 
+    def hush(self, conversation: str) -> None:
+        """Word the answer no further: nobody listens any more. What was approved goes to the log instead."""
+        box = self._boxes.get(conversation)
+        if box is not None and box.wording is not None:
+            box.wording.cancel()
+
     async def recover(self) -> int:
         """Give every acknowledged message that has none its outcome; the number of conversations concerned."""
         conversations = await self._store.open_turns()

@@ -20,6 +20,7 @@ from bot.core.protocols import (
     Utterance,
     Wording,
 )
+from bot.core.speech import Heard
 
 Show = Callable[[str], None]
 """Shows the beginning of an answer while it is being worded."""
@@ -33,7 +34,8 @@ class Models:
     `bundle` is the model bundle's id. Without `retrieve` nothing is ever found; without `actions` custom actions fail.
     `word` words responses; when it fails, or gives none, they are said in the program's own words. `rank` ranks the
     actions of a script; when it fails, or is not sure, the script's fallback is done. `generate` words answers of the
-    knowledge base; when it fails, they are said as approved.
+    knowledge base; when it fails, they are said as approved. `transcribe` tells what is said in the sound with that
+    sha256; without it a message that is only sound fails.
     """
 
     bundle: str
@@ -44,6 +46,7 @@ class Models:
     word: Callable[[Wording], Awaitable[tuple[Part, ...] | None]] | None = None
     rank: Callable[[Situation], Awaitable[Ranked]] | None = None
     generate: Wordsmith | None = None
+    transcribe: Callable[[str], Awaitable[Heard]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +58,4 @@ class Deadlines:
     action: float = 10.0
     word: float = 2.0
     rank: float = 2.0
+    transcribe: float = 30.0

@@ -47,7 +47,7 @@ _LAST_WORDS = "Sorry, something went wrong. Please try again."
 
 
 class Timing(NamedTuple):
-    """How long a stage of a turn took: ack, understand, decide, retrieve, generate, rank, action, word or commit.
+    """How long a stage of a turn took: ack, transcribe, understand, decide, retrieve, generate, rank, action, word or commit.
 
     The stage "turn" is the whole, from the message to the outcome; only it names the channel and the outcome.
     """
@@ -173,8 +173,7 @@ class _Run:
                 for event in step.events:
                     self._note(event)
             case st.Transcribe():
-                self._stage = "transcribe"
-                raise SkillError("transcriber", "there is no speech recogniser in this bot; send text")
+                await self._transcribe(step)
             case _:
                 raise AssertionError(step)
 
@@ -196,6 +195,14 @@ class _Run:
         self._understood = found
         self._note(found.as_fact())
 
+    async def _transcribe(self, step: st.Transcribe) -> None:
+        self._stage = "transcribe"
+        if self._models.transcribe is None:
+            raise SkillError("transcriber", "there is no speech recogniser in this bot; send text")
+        asked = self._models.transcribe(step.blob)
+        found = await self._slowly("transcribe", asked, self._by.deadlines.transcribe)
+        self._note(ev.Transcribed(text=found.text, language=found.language, bundle=found.model))
+
     async def _retrieve(self, step: st.Retrieve) -> None:
         if self._models.retrieve is None:
             self._note(ev.Retrieved(query=step.query, hits=(), floor=1.0, index=""))
@@ -213,7 +220,16 @@ class _Run:
             return
         state, number = self._box.state, self._turn.number if self._turn else 0
         show = partial(self._by.draft, state.id, number)
-        self._note(await self._models.generate(step, state, show))
+        self._box.wording = work = asyncio.ensure_future(self._models.generate(step, state, show))
+        try:
+            self._note(await work)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():  # the turn itself is broken off
+                raise
+            self._note(ev.Generated(model="", fallback="interrupted"))
+        finally:
+            self._box.wording = None
         self._observe("generate", time.perf_counter() - started)
 
     async def _rank(self, step: st.Rank) -> None:

@@ -45,6 +45,7 @@ class Turn(NamedTuple):
 
     `answered`: something was said that belongs to no flow step. `left`: a flow ended in this turn. `payloads`: a text
     such as `/intent` is obeyed though no button offered it. `retries`: how often a process ended before the turn did.
+    `transcribed`: its sound was listened to; without a `text` nothing could be made out.
     """
 
     number: int
@@ -66,6 +67,7 @@ class Turn(NamedTuple):
     replies: int = 0
     payloads: bool = False
     retries: int = 0
+    transcribed: bool = False
 
 
 class Doubt(NamedTuple):
@@ -213,7 +215,7 @@ def _apply(state: Conversation, recorded: ev.Recorded) -> Conversation:
 def _of_turn(state: Conversation, event: ev.Event) -> Conversation:
     match event.kind:
         case "transcribed":
-            return _in_turn(state, text=event.text)
+            return _in_turn(state, text=event.text, transcribed=True)
         case "understood":
             return _in_turn(state, understood=event)
         case "predicted" if event.policy:

@@ -96,6 +96,8 @@ def _read(turn: Turn, conversation: Conversation) -> Step:
             return Record(events=(understood,))
     sound = next((part for part in turn.message.parts if isinstance(part, Audio)), None)
     if sound is not None and not turn.text:
+        if turn.transcribed:
+            return Record(events=(ev.Predicted(action="rephrase", reason="no words were heard"),))
         return Transcribe(blob=sound.blob)
     return Understand(text=turn.text if choice is None else choice.payload)
 

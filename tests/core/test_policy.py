@@ -263,6 +263,14 @@ def test_speech_is_transcribed_first() -> None:
     assert talk.kinds(1)[:3] == ["received", "transcribed", "understood"]
 
 
+def test_sound_without_words_is_asked_for_again_once() -> None:
+    talk = shop()
+    talk.receive("", Audio(blob="0" * 64))
+    talk.add(ev.Transcribed(text="", language="en", bundle="b"))
+    assert talk.run() == "please rephrase"
+    assert talk.kinds(1) == ["received", "transcribed", "predicted", "replied", "settled"]
+
+
 def test_buttons_with_plain_words_are_understood_as_words() -> None:
     words = says("which?", quick_replies=[{"title": "Status", "payload": "where is my order"}])
     talk = Talk(program(responses={**program().responses, "utter_greet": words}), FOUND)
