@@ -19,15 +19,16 @@ OURS = set(PACKAGES)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 MAY_IMPORT = {
-    "skills": ("bot.core", "skills"),
+    "skills": ("bot.core", "bot.sound", "skills"),
     "retrieval": ("bot.core", "retrieval"),
-    "connectors": ("bot.core", "connectors"),
+    "connectors": ("bot.core", "bot.sound", "connectors"),
     "training": (
         "bot.core",
         "bot.store",
         "bot.bundles",
         "bot.manifest",
         "bot.project",
+        "bot.sound",
         "bot.config",
         "skills",
         "retrieval",
