@@ -47,9 +47,10 @@ _LAST_WORDS = "Sorry, something went wrong. Please try again."
 
 
 class Timing(NamedTuple):
-    """How long a stage of a turn took: ack, transcribe, understand, decide, retrieve, generate, rank, action, word or commit.
+    """How long a stage of a turn took.
 
-    The stage "turn" is the whole, from the message to the outcome; only it names the channel and the outcome.
+    Stages: ack, transcribe, understand, decide, retrieve, generate, rank, action, word or commit. The stage "turn" is
+    the whole, from the message to the outcome; only it names the channel and the outcome.
     """
 
     conversation: str
