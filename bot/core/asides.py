@@ -57,7 +57,8 @@ _WAIT = {
     "lass mich überlegen|lassen sie mich nachsehen|lassen sie mich überlegen",
     "zh": "等一下|等等|等一会|等一会儿|稍等|稍等一下|请稍等|我看看|我查一下|让我想想",
 }
-_POLITE = frozenset("please bitte oh um uh ähm äh and und well no just ok okay mal kurz nur doch sorry".split())
+_POLITE = "please bitte oh um uh ähm äh and und well no just ok okay mal kurz nur doch sorry"
+"""Words that may stand around what is said."""
 _LONGEST = 60
 """Longest utterance, in characters, that can be an aside."""
 _WORDS = 4
@@ -90,8 +91,9 @@ def is_hum(text: str) -> bool:
 
 def _without_polite(words: list[str]) -> list[str]:
     """Without the words of politeness and hesitation around what is said."""
-    first = next((at for at, word in enumerate(words) if word not in _POLITE), len(words))
-    last = next((at for at in range(len(words), first, -1) if words[at - 1] not in _POLITE), first)
+    polite = _POLITE.split()
+    first = next((at for at, word in enumerate(words) if word not in polite), len(words))
+    last = next((at for at in range(len(words), first, -1) if words[at - 1] not in polite), first)
     return words[first:last]
 
 
