@@ -193,8 +193,8 @@ class SpeakerSettings(Section):
     kind: Literal["espeak", "wyoming", "openai", "browser"] = "espeak"
     """espeak: the program espeak-ng of this machine. wyoming, openai: a server at `url`. browser: the caller's own
     browser, for the web page only; other wires then say nothing."""
-    voice: str = Field(default="", max_length=200)
-    """A voice that it knows, such as `en-gb`. Default: its own choice for the language."""
+    voices: dict[str, str] = {}
+    """Voices that it knows, for each language: `{en: en-gb, de: de}`. Default: its own choice for the language."""
     rate: float = Field(default=1.0, gt=0.2, lt=5)
     """A factor on the usual pace."""
     url: str | None = Field(default=None, pattern=r"^(https?|tcp)://\S+$")
@@ -203,6 +203,14 @@ class SpeakerSettings(Section):
     """The name of the model at an OpenAI-compatible server."""
     api_key: SecretStr | None = Field(default=None, min_length=1)
     """What that server asks for."""
+    connect_s: float = Field(default=2.0, gt=0, le=60)
+    """Seconds until that server must have taken the connection."""
+    first_s: float = Field(default=3.0, gt=0, le=600)
+    """Seconds until the first sound of a sentence."""
+    between_s: float = Field(default=2.0, gt=0, le=600)
+    """Seconds from one piece of its sound to the next."""
+    total_s: float = Field(default=30.0, gt=0, le=600)
+    """Seconds until the whole sentence must have been made, though it is said as it comes."""
     cache_mib: int = Field(default=16, ge=0, le=65_536)
     """Memory for sentences that were said before, in MiB. 0: none."""
 
@@ -225,6 +233,8 @@ class VoiceSettings(Section):
     """The language that is spoken. Default: the bot's first one."""
     speaker: SpeakerSettings = SpeakerSettings()
     """What says the answers."""
+    fallbacks: tuple[SpeakerSettings, ...] = ()
+    """Who says a sentence that the speaker could not say, in this order: `[{kind: espeak}]`."""
     deadline_s: float = Field(default=10.0, gt=0, le=600)
     """Seconds until a recogniser that has not answered is given up."""
     disclosure: str = Field(default="", max_length=500)
