@@ -18,7 +18,7 @@ from skills.support_values import Amount, amounts, is_number, stated, unknown
 from skills.support_words import denies, is_light, language, meaning, sentences, stem, words
 from skills.values import Value, find
 
-__all__ = ["Finding", "denies", "sentences", "stem", "unsupported"]
+__all__ = ["Finding", "denies", "quoted", "sentences", "stem", "unsupported"]
 
 _CLAUSES = re.compile(
     r"[;；]\s*|,\s+(?=(?:but|so|and|or|it|they|you|we|never|not|no|which|because|aber|sondern|und|nicht|nie)\s)|，(?=但|所以|不过)"
@@ -60,6 +60,20 @@ def unsupported(answer: str, sources: Sequence[str]) -> list[Finding]:
     """Everything in an answer that its sources do not hold; empty if all is supported. Values are shown, not hidden."""
     held = _held(tuple(sources), language(answer))
     return [finding for sentence in sentences(answer) for finding in _findings(sentence, held)]
+
+
+def quoted(sentence: str, sources: Sequence[str]) -> bool:
+    """Whether a sentence is one of a source's, word for word and whole, and names what it speaks of."""
+    return not _POINTS.match(sentence) and _bare(sentence) in _said(tuple(sources))
+
+
+@lru_cache(maxsize=64)
+def _said(sources: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(_bare(sentence) for source in sources for sentence in sentences(source))
+
+
+def _bare(sentence: str) -> str:
+    return " ".join(sentence.split()).rstrip(".!。！ ")
 
 
 @lru_cache(maxsize=64)

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from bot.core.errors import IntegrityError
 from skills.digests import sha256_of
 from skills.encoder import Encoding
+from skills.support import quoted
 from skills.support_net import logit
 from skills.support_pairs import COUNTS, FLAGS, Pairs
 from skills.support_words import language
@@ -93,7 +94,9 @@ class SupportScorer:
             return [self._score(claim) for claim in batch]
 
     def judge(self, sentence: str, sources: Sequence[str]) -> str:
-        """The scorer as a judge of the chain in `skills.speaking`."""
+        """The scorer as a judge of the chain in `skills.speaking`; a source's own sentence needs no score."""
+        if quoted(sentence, sources):
+            return ""
         score = self.run([Claim(sentence, tuple(sources))])[0]
         return "" if score >= self.threshold else f"score {score:.2f} below {self.threshold:.2f}"
 

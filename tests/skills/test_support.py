@@ -6,7 +6,7 @@ import pytest
 from skills.constraints import Constraints
 from skills.decoder import greedy
 from skills.prompting import ABSTAIN, END, special_tokens
-from skills.support import sentences, unsupported
+from skills.support import quoted, sentences, unsupported
 
 SOURCES = (
     "You can send things back within 30 days. Opened tea cannot be returned.",
@@ -89,3 +89,11 @@ def test_a_sentence_begins_with_a_capital_and_four_tokens_are_not_said_twice() -
     assert TEXTS[choose(likes, [TEXTS.index(".")])] == " Anna" != TEXTS[choose(likes, [TEXTS.index(" is")])]
     long = write([" is"])
     assert long.count(" is is is is") <= 1 and long.count(" is") < 9
+
+
+def test_a_whole_sentence_of_a_source_is_a_quotation() -> None:
+    assert quoted("Opened tea  cannot be returned.", SOURCES)
+    assert quoted("Geöffneter Tee bleibt bei Ihnen", ["Zurück in 30 Tagen. Geöffneter Tee bleibt bei Ihnen."])
+    assert not quoted("tea cannot be returned.", SOURCES)  # a part
+    assert not quoted("You can send things back.", SOURCES)  # without its bound
+    assert not quoted("It costs €89.", ["The Alba is loud. It costs €89."])  # what "it" is stands before

@@ -82,6 +82,12 @@ def test_what_cannot_be_judged_is_not_supported() -> None:
     assert scorer().judge(strange[0], SOURCES).startswith("score 0.00")
 
 
+def test_a_sentence_of_a_source_needs_no_score() -> None:
+    strict = SupportScorer(weights(), LAYERS, Calibration(2.0, 0.01, 100, 50, 0.0), Words())
+    assert strict.judge("Opened tea cannot be returned.", SOURCES) == ""
+    assert "below 2.00" in strict.judge("Tea, once opened, cannot be returned.", SOURCES)
+
+
 def test_numbers_that_are_none_are_not_supported() -> None:
     broken = scorer()
     broken.weights["out_bias"] = np.array([np.nan], np.float32)

@@ -18,6 +18,7 @@ from training.generator import Sample, tokens_of
 from training.packing import Rows, pack
 from training.progress import Progress, part
 from training.starter import corpus
+from training.starter.copying import begin_copying
 from training.starter.picture import picture
 from training.steps import Plan, Point, loss_of, train
 
@@ -38,6 +39,7 @@ class Recipe:
     tokens: int = 6_000_000
     share: float = 0.35
     tasks: float = 0.1
+    rate: float = 1e-3
     seed: int = 0
 
 
@@ -124,7 +126,7 @@ def tokenizer_of(files: Files, recipe: Recipe, out: Path) -> Any:
 
 
 def make(recipe: Recipe, tokenizer: Any) -> Any:
-    """An untrained model, the same for the same seed."""
+    """An untrained model that copies, the same for the same seed."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -137,11 +139,13 @@ def make(recipe: Recipe, tokenizer: Any) -> Any:
         num_attention_heads=recipe.width // 64,
         max_position_embeddings=2048,
         tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
     model: Any = LlamaForCausalLM(config)
+    begin_copying(model, recipe.seed)
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -161,7 +165,8 @@ def _rows(tokenizer: Any, samples: Sequence[Sample], recipe: Recipe) -> Rows:
 
 def _plan(recipe: Recipe, tokens: int, decay: float) -> Plan:
     steps = max(2, round(tokens / (recipe.batch * recipe.length)))
-    return Plan(steps=steps, batch=recipe.batch, seed=recipe.seed, decay=decay)
+    # AdamW alone: Muon's early steps, which move every direction alike, undo what the first weights know.
+    return Plan(steps, batch=recipe.batch, rate=recipe.rate, hidden_rate=0.0, seed=recipe.seed, decay=decay)
 
 
 def _mixed(tasks: Rows, talk: Rows) -> Rows:

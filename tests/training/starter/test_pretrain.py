@@ -120,3 +120,12 @@ def test_an_adapter_learns_loads_in_plain_peft_and_merges_to_the_same_text(files
 def test_nothing_to_learn_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no reply to learn from"):
         fit_adapter(tmp_path, [], tmp_path / "run", AdapterOptions())
+
+
+def test_an_untrained_model_goes_on_with_what_it_read_before(files: Files, tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(files, TINY, tmp_path)
+    model = make(replace(TINY, width=256), tokenizer).eval()
+    once = torch.randperm(len(tokenizer), generator=torch.Generator().manual_seed(0))[:100]
+    with torch.inference_mode():
+        foreseen = model(torch.cat([once, once])[None]).logits[0, 100:-1].argmax(-1)
+    assert (foreseen == once[1:]).float().mean() > 0.9
