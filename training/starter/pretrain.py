@@ -18,6 +18,7 @@ from training.generator import Sample, tokens_of
 from training.packing import Rows, pack
 from training.progress import Progress, part
 from training.starter import corpus
+from training.starter.card import card
 from training.starter.copying import begin_copying
 from training.starter.picture import picture
 from training.steps import Plan, Point, loss_of, train
@@ -36,7 +37,7 @@ class Recipe:
     layers: int = 6
     length: int = 512
     batch: int = 8
-    tokens: int = 6_000_000
+    tokens: int = 4_200_000
     share: float = 0.35
     tasks: float = 0.1
     rate: float = 1e-3
@@ -93,6 +94,7 @@ def pretrain(files: Files, recipe: Recipe, out: Path, progress: Progress) -> dic
     }
     (out / "figures.json").write_text(json.dumps(figures) + "\n")
     (out / "loss.svg").write_text(picture(curve, later))
+    (out / "README.md").write_text(card(figures, recipe))
     return figures
 
 

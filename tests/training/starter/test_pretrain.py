@@ -35,7 +35,7 @@ TALK = [
     )
     for number in range(30)
 ]
-TINY = Recipe(vocabulary=600, width=64, layers=2, length=64, batch=4, tokens=6000, share=0.5)
+TINY = Recipe(vocabulary=600, width=64, layers=2, length=64, batch=4, tokens=6000, share=0.5, rate=4e-3)
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +73,8 @@ def test_it_learns_and_a_run_that_was_broken_off_ends_as_one_that_was_not(files:
     untrained = make(TINY, tokenizer)
     before = bits_per_byte(untrained, rows_of(tokenizer, files.dev_talk, TINY), files.dev_talk)
     assert figures["bits_per_byte"] < before / 2
+    told = (tmp_path / "whole/README.md").read_text()
+    assert f"{figures['bits_per_byte']:.3f} bits a byte" in told and "No chatbot" in told
 
     class Stop(Exception):
         pass
