@@ -58,7 +58,7 @@ def card(figures: Mapping[str, Any], recipe: Any) -> str:
         vocabulary=recipe.vocabulary,
         bits=figures["bits_per_byte"],
         loss=figures["answer_loss"],
-        tokens=recipe.tokens * (1 + recipe.share) / 1e6,
+        tokens=recipe.tokens / 1e6,
         read="\n".join(f"| {' | '.join(row)} |" for row in _READ),
-        command=f"python -m training.starter --data DIR --out skills/starter --tokens {recipe.tokens}",
+        command="python -m training.starter --data DIR --out skills/starter",
     )

@@ -35,7 +35,7 @@ TALK = [
     )
     for number in range(30)
 ]
-TINY = Recipe(vocabulary=600, width=64, layers=2, length=64, batch=4, tokens=6000, share=0.5, rate=4e-3)
+TINY = Recipe(vocabulary=600, width=64, layers=2, length=64, batch=4, tokens=8000, rate=4e-3)
 
 
 @pytest.fixture(autouse=True)
