@@ -14,16 +14,18 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from weakref import ref
 
 import structlog
 
 from bot.bundles import Bundle, BundleStore, PointerWatch, unsealed
 from bot.canary import Canary, Candidate
-from bot.config import EncoderSettings as EncoderChoice
 from bot.config import Settings
 from bot.core.errors import BotError, NotFound
 from bot.core.protocols import Hits, Query, Ranked, Situation, Understanding, Utterance
+from bot.encoding import encoder_source as encoder_source
+from bot.encoding import load_encoder as load_encoder
 from bot.forgetting import Erasures, forget_texts
 from bot.generating import Speaker, open_speaker
 from bot.manager import Manager, ManagerLimits
@@ -38,9 +40,12 @@ from bot.turns import Timing, unobserved
 from retrieval.projection import SKILL as PROJECTION
 from retrieval.projection import QueryProjection, owner_of
 from retrieval.search import KnowledgeIndex
-from skills.encoder import MINILM, Encoder, EncoderSettings, EncoderSource
+from skills.encoder import Encoder
 from skills.ranking import ActionRanking
 from skills.understanding import Understander
+
+if TYPE_CHECKING:
+    from bot.voice import Voice
 
 _log = structlog.get_logger("understudy.app")
 LOOK_EVERY = 1.0
@@ -54,8 +59,9 @@ class Wiring:
     """What a caller may choose. `log` replaces the project's log file; `observe` is told how long each stage took.
 
     `actions` is a module of the project whose rasa-sdk actions run in this process. `remind`: trigger what falls due.
-    `patient`: models may take as long as they like, for work that nobody waits for at the other end. `models` is a
-    folder of skills to run instead of the bundle in use, `encoder` one that is loaded already.
+    `patient`: models may take as long as they like, for work that nobody waits for at the other end. `voice`: listen
+    and speak; otherwise by the settings, where `watch`. `models` is a folder of skills to run instead of the bundle in
+    use, `encoder` one that is loaded already.
     """
 
     log: Path | None = None
@@ -64,6 +70,7 @@ class Wiring:
     watch: bool = False
     remind: bool = False
     patient: bool = False
+    voice: bool = False
     models: Path | None = None
     encoder: Encoder | None = None
 
@@ -121,13 +128,23 @@ class Bot:
     retired: list[Loaded] = field(default_factory=list)
     canary: Canary | None = None
     beside: tuple[ref[AnyRunner], ...] = ()
+    observe: Callable[[Timing], None] = unobserved
+    voice: Voice | None = None
+
+    async def give_voice(self) -> None:
+        """Load what listens and speaks; it stays when models are swapped. Raises as `open_voice`."""
+        from bot.voice import open_voice
+
+        self.voice = await open_voice(self)
+        self.manager.models = self.voice.ears(self.loaded.models)
 
     async def swap(self, loaded: Loaded) -> None:
         """New turns use other models; turns under way keep theirs, so the old threads end one swap later."""
         for old in self.retired:
             await old.close()
         self.retired = [self.loaded]
-        self.loaded, self.manager.models = loaded, loaded.models
+        self.loaded = loaded
+        self.manager.models = self.voice.ears(loaded.models) if self.voice else loaded.models
         _log.info("models swapped", bundle=loaded.bundle.id, index=loaded.index is not None)
 
     async def forget(self) -> None:
@@ -146,23 +163,6 @@ class Bot:
     async def parse(self, text: str) -> Understanding:
         """Run the classifiers over one text, outside any conversation."""
         return await self.loaded.models.understand(Utterance(text=text, now=time.time()))
-
-
-def encoder_source(choice: EncoderChoice, root: Path) -> EncoderSource:
-    """Which encoder the settings choose."""
-    if choice.model == MINILM.name:
-        return MINILM
-    digests = {"model.safetensors": choice.sha256} if choice.sha256 else {}
-    folder = root / choice.model
-    if folder.is_dir():
-        return EncoderSource(name=folder.name, digests=digests, folder=folder)
-    return EncoderSource(name=choice.model, digests=digests, hub=choice.model, revision=choice.revision)
-
-
-def load_encoder(settings: Settings, root: Path) -> Encoder:
-    """The encoder that the settings choose."""
-    options = EncoderSettings(threads=settings.encoder.threads, recent_bytes=settings.encoder.recent_mib << 20)
-    return Encoder.load(encoder_source(settings.encoder, root), options)
 
 
 def model_store(settings: Settings, root: Path) -> BundleStore:
@@ -299,7 +299,9 @@ async def open_bot(root: Path, wiring: Wiring | None = None) -> AsyncIterator[Bo
     path.parent.mkdir(parents=True, exist_ok=True)
     async with SqlStore(path) as store:
         manager = Manager(store, loaded.models, _limits(settings), observe=wiring.observe)
-        bot = Bot(root, settings, store, manager, loaded, encoder, source)
+        bot = Bot(root, settings, store, manager, loaded, encoder, source, observe=wiring.observe)
+        if wiring.voice or (wiring.watch and settings.voice.enabled):
+            await bot.give_voice()
         if wiring.watch:
             bot.canary = await _canary(bot)
         watcher = asyncio.create_task(_watch(bot)) if wiring.watch else None
@@ -338,6 +340,8 @@ async def _stop(bot: Bot, watcher: asyncio.Task[None] | None) -> None:
     await bot.manager.close()
     for loaded in (*bot.retired, bot.loaded):
         await loaded.close()
+    if bot.voice is not None:
+        await bot.voice.close()
 
 
 async def _watch(bot: Bot) -> None:

@@ -64,7 +64,12 @@ def _channels(bot: Bot, settings: ServerSettings) -> Sequence[HttpChannel]:
         return await changed_since(bot.store, channel, after)
 
     found = find_channels(settings.limits, credentials, {name: one.payloads for name, one in chosen}, changed)
-    return *found, model_channel(bot, settings.limits)
+    served = [*found, model_channel(bot, settings.limits)]
+    if bot.voice is not None:
+        from bot.serving_voice import voice_channel
+
+        served.append(voice_channel(bot, bot.voice, settings.limits))
+    return served
 
 
 async def changed_since(store: SqlStore, channel: str, after: int) -> tuple[Sequence[str], int]:

@@ -28,6 +28,7 @@ from bot.cli import (
     speaking,
     teaching,
     testing,
+    voice,
     why,
 )
 from bot.cli.output import errors
@@ -54,6 +55,7 @@ speaking.add(app)
 moving.add(app)
 care.add(app)
 people.add(app)
+voice.add(app)
 keys.add(app)
 data.add(app)
 why.add(app)
