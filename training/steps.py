@@ -65,8 +65,8 @@ def train(model: Any, rows: Rows, plan: Plan, folder: Path, progress: Progress =
     Raises:
         ValueError: the checkpoint is of another plan.
     """
-    optimizers = _optimizers(model, plan)
-    curve = _resume(model, optimizers, plan, folder)
+    optimizers = optimizers_of(model, plan)
+    curve = resume(model, optimizers, plan, folder)
     batches = _batches(len(rows.ids), plan, len(curve))
     model.train()
     for step in range(len(curve), plan.steps):
@@ -81,7 +81,7 @@ def train(model: Any, rows: Rows, plan: Plan, folder: Path, progress: Progress =
         curve.append(Point(step + 1, loss, (curve[-1].learned if curve else 0) + chosen.learned))
         progress((step + 1) / plan.steps, f"step {step + 1} of {plan.steps}, loss {loss:.3f}")
         if (step + 1) % plan.keep_every == 0 or step + 1 == plan.steps:
-            _keep(model, optimizers, plan, folder, curve)
+            keep(model, optimizers, plan, folder, curve)
     return curve
 
 
@@ -155,11 +155,12 @@ def _orthogonal(matrix: Tensor) -> Tensor:
     return found
 
 
-def _optimizers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
+def optimizers_of(model: nn.Module, plan: Plan, inside: str = "layers.") -> list[torch.optim.Optimizer]:
+    """AdamW, and Muon for the hidden matrices: those whose name holds `inside`."""
     trained = [(name, weights) for name, weights in model.named_parameters() if weights.requires_grad]
-    hidden = [weights for name, weights in trained if plan.hidden_rate and weights.ndim == 2 and "layers." in name]
-    inside = set(map(id, hidden))
-    others = [weights for _, weights in trained if id(weights) not in inside]
+    hidden = [weights for name, weights in trained if plan.hidden_rate and weights.ndim == 2 and inside in name]
+    chosen = set(map(id, hidden))
+    others = [weights for _, weights in trained if id(weights) not in chosen]
     made: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, lr=plan.rate, betas=(0.9, 0.95), weight_decay=0.0)]
     if hidden:
         made.append(Muon(hidden, lr=plan.hidden_rate))
@@ -180,7 +181,7 @@ def _batches(rows: int, plan: Plan, done: int) -> Iterator[Ints]:
         step += 1
 
 
-def _keep(
+def keep(
     model: nn.Module, optimizers: list[torch.optim.Optimizer], plan: Plan, folder: Path, curve: list[Point]
 ) -> None:
     """Write a checkpoint beside the old one, then put it in its place."""
@@ -199,7 +200,12 @@ def _keep(
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _resume(model: nn.Module, optimizers: list[torch.optim.Optimizer], plan: Plan, folder: Path) -> list[Point]:
+def resume(model: nn.Module, optimizers: list[torch.optim.Optimizer], plan: Plan, folder: Path) -> list[Point]:
+    """Take up the checkpoint of a folder; its curve, empty where there is none.
+
+    Raises:
+        ValueError: the checkpoint is of another plan.
+    """
     kept = next((folder / name for name in ("checkpoint", "checkpoint.old") if (folder / name / _STATE).exists()), None)
     if kept is None:
         return []
