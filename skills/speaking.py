@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from bot.core.sentences import cut
 from skills.support import stem, unsupported
 
 _WORD = re.compile(r"\w+")
-_END = re.compile(r"[.!?]+[\"')\]]*(?=\s)|[。！？]+[”’」）]*|\n")
 
 Judge = Callable[[str, Sequence[str]], str]
 """Given a sentence and its sources: what is wrong with it, "" if nothing is."""
@@ -64,11 +64,15 @@ def supported(sentence: str, sources: Sequence[str]) -> str:
 
 
 def sentence_ends(text: str, start: int, done: bool) -> Iterator[int]:
-    """Where sentences end behind `start`; the last one counts when the text is `done`."""
+    """Where sentences end behind `start`; the last one counts when the text is `done`.
+
+    While it grows, a mark at its very end says nothing yet: "4." may become 4.90.
+    """
     end = start
-    for match in _END.finditer(text, start):
-        end = match.end()
-        yield end
+    for sentence in cut(text[start:]):
+        end += len(sentence)
+        if done or end < len(text) or text[end - 1] not in ".!?…":
+            yield end
     if done and text[end:].strip():
         yield len(text)
 

@@ -129,7 +129,9 @@ async def test_an_erased_conversation_stops_its_generator() -> None:
         ("It costs 4.50 now.", True, ["It costs 4.50 now."]),
         ('He said "no." Then.', False, ['He said "no."']),
         ("三十天。之后不行", False, ["三十天。"]),
-        ("- one\n- two", True, ["- one\n", "- two"]),
+        ("Boil approx. two litres. Now", False, ["Boil approx. two litres."]),
+        ("It costs 4.", False, []),
+        ("- one\n- two", True, ["- one", "\n- two"]),
     ],
 )
 def test_sentences_end_where_nothing_of_them_can_follow(text: str, done: bool, sentences: list[str]) -> None:
