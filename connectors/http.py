@@ -18,7 +18,7 @@ from aiohttp import web
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
-from bot.core.errors import Refused
+from bot.core.errors import Refused, UserError
 from bot.core.protocols import Channel
 from connectors.limits import Limits
 from connectors.texts import IN_WORDS
@@ -32,6 +32,12 @@ class RateLimited(Refused):
     """One client asks too often."""
 
     code = "rate_limited"
+
+
+class NotSigned(UserError):
+    """A request that another service should have signed."""
+
+    code = "forbidden"
 
 
 @dataclass(frozen=True, slots=True)

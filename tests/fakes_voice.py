@@ -126,7 +126,7 @@ class Hum:
             raise self.error
         await asyncio.sleep(self.latency)
         whole = np.full(len(speech.text) * SAMPLES_PER_CHARACTER, 0.1, np.float32)
-        whole[::2] *= -1
+        whole[np.arange(len(whole)) % 40 < 20] *= -1  # 400 Hz
         try:
             for start in range(0, len(whole), RATE // 10):
                 yield whole[start : start + RATE // 10]

@@ -29,7 +29,7 @@ from bot.server.security import (
     Unauthorized,
     preflight,
 )
-from connectors.http import RateLimited
+from connectors.http import NotSigned, RateLimited
 from connectors.openai_api_errors import OverQuota, WrongKey, api_problem
 from connectors.rasa_api.operations import NotNow
 from connectors.turns import OutcomePending
@@ -44,6 +44,7 @@ _STATUS: tuple[tuple[type[BotError], int], ...] = (
     (Unauthorized, 401),
     (WrongKey, 401),
     (Forbidden, 403),
+    (NotSigned, 403),
     (Misdirected, 421),
     (UserError, 400),
     (RateLimited, 429),

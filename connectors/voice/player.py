@@ -157,6 +157,10 @@ class Player:
         if self._played <= int(sample) <= self._sent and not self.held:
             self._played, self._since = int(sample), _now()
 
+    def played_up_to(self, sample: int) -> None:
+        """The peer says how far it has played; it cannot have played more than was sent."""
+        self._played, self._since = min(max(sample, 0), self._sent), _now()
+
     def unheard(self) -> list[tuple[Line, str]]:
         """The messages of the reply that were not heard to their end, each with what of it was."""
         found = [(line, line.heard(self._played)) for line in self.lines]

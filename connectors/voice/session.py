@@ -15,13 +15,13 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import structlog
-from pydantic import JsonValue
 
 from bot.core import hearing as h
 from bot.core.asides import aside
 from bot.core.echo import Echo
-from bot.core.errors import BotError, SkillError
+from bot.core.errors import BotError
 from bot.core.listening import step
 from bot.core.messages import Address, Audio, Inbound
 from bot.core.protocols import Gateway
@@ -30,33 +30,33 @@ from bot.core.spelling import written
 from bot.sound import Samples
 from connectors.texts import MESSAGE_CHARACTERS, visible
 from connectors.voice.answer import Answer, Marks
-from connectors.voice.parts import News, NewsKind, Pace, Parts, Wire
+from connectors.voice.parts import Pace, Parts, Wire
 from connectors.voice.player import Line, Player
 from connectors.voice.spoken import kept, likely_over, message_of, recognise
 from connectors.voice.tape import Tape
+from connectors.voice.telling import Teller
 
 _log = structlog.get_logger("understudy.voice")
 _FRAME = 512
+_SILENCE = np.zeros(_FRAME, np.float32)
 _KEPT_MS = 2_000.0
 """Sound that is kept while nobody speaks."""
-_NEWS = 256
-"""News that may wait for a peer; one that does not take them is hung up on."""
 _LAST_SECONDS = 5.0
 """How long the end of a call waits for the turn under way, to note what of its answer was heard."""
 
 
-class Call:
+class Call(Teller):
     """One call. A wire makes it, feeds `hear`, `marked` and `key`, and closes it; `over` tells that we hung up."""
 
     def __init__(self, wire: Wire, gateway: Gateway, parts: Parts, address: Address) -> None:
-        self.address, self.over = address, asyncio.Event()
-        self._wire, self._gateway, self._parts, self._manners = wire, gateway, parts, parts.manners
+        super().__init__(wire)
+        self.address = address
+        self._gateway, self._parts, self._manners = gateway, parts, parts.manners
         self._ear, self._pace, self._echo = parts.ear(), Pace(), Echo()
         self._state = h.Listening()
         self._tape = Tape(self._manners.thresholds.turn_ms / 1000 + 1)
         self._player = Player(wire, parts.speaker, self._speech)
-        self._player.failed, self._player.sounded = self._unsaid, self._sounded
-        self._news: asyncio.Queue[News] = asyncio.Queue(_NEWS)
+        self._player.failed, self._player.sounded = self.complain, self._sounded
         self._tasks: set[asyncio.Task[Any]] = set()
         self._turn = asyncio.Lock()
         self._mouth = asyncio.Lock()
@@ -99,8 +99,26 @@ class Call:
         if len(key) == 1 and key in "0123456789*#":
             await self._signal(h.Key(key))
 
-    async def interrupt(self) -> None:
-        """Give the answer up, as if the caller had spoken."""
+    async def say(self, text: str) -> None:
+        """What the caller typed instead of saying it."""
+        self._take_words(text, Heard(text, self._language, 1.0, 0.0, model="text"))
+
+    async def commit(self) -> None:
+        """The caller's turn is over, by their own word."""
+        frames = int(self._manners.thresholds.longest_ms / 32) + 2
+        for _ in range(frames):
+            await self.hear(_SILENCE)
+
+    async def forget(self) -> None:
+        """Throw away what was heard of a turn that is not over."""
+        async with self._turn:
+            self._drop_final()
+            self._state = h.Listening(now=self._state.now)
+
+    async def interrupt(self, played_ms: float | None = None) -> None:
+        """Give the answer up, as if the caller had spoken. `played_ms`: what of it was played, by the peer's word."""
+        if played_ms is not None:
+            self._player.played_up_to(int(played_ms * RATE / 1000))
         await self._interrupt()
 
     async def close(self) -> None:
@@ -120,9 +138,7 @@ class Call:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        while not self._news.empty():
-            with suppress(ConnectionError):
-                await self._wire.tell(self._news.get_nowait())
+        await self._tell_last()
 
     @property
     def buffered(self) -> int:
@@ -198,7 +214,7 @@ class Call:
         try:
             heard = await asyncio.shield(final)
         except BotError as error:
-            self._complain(error)
+            self.complain(error)
             return
         except asyncio.CancelledError:
             if final.cancelled():
@@ -230,7 +246,7 @@ class Call:
         try:
             heard = await final
         except BotError as error:
-            self._complain(error)
+            self.complain(error)
             await self._say_texts(self._manners.say_again)
             return
         marks.reach("asr_final")
@@ -269,7 +285,7 @@ class Call:
             async with self._mouth:
                 await self._say_answer(Answer(self._gateway, receipt, self._player, self._saying, marks))
         except BotError as error:
-            self._complain(error)
+            self.complain(error)
             await self._say_texts(self._manners.say_again)
 
     async def _say_answer(self, answer: Answer) -> None:
@@ -313,6 +329,7 @@ class Call:
             self._player.end()
             await self._player.finished()
             await self._player.stop()
+            self._tell("said", turn=0, interrupted=False)
 
     async def _open(self) -> None:
         await self._say_texts(*self._manners.opening)
@@ -354,25 +371,6 @@ class Call:
             told = {name: round(seconds, 3) for name, seconds in reached.items()}
             self._tell("latency", turn=answer.receipt.turn, seconds=told)
             self._spawn(self._signal(h.Reply(self._player.samples, self._asks(), self._player.text)))
-
-    def _unsaid(self, error: SkillError) -> None:
-        self._complain(error)
-
-    def _complain(self, error: BotError) -> None:
-        _log.warning("call_trouble", code=error.code, reason=str(error)[:300])
-        self._tell("error", code=error.code, message=str(error))
-
-    def _tell(self, kind: NewsKind, **fields: JsonValue | float | dict[str, float]) -> None:
-        try:
-            self._news.put_nowait(News(kind, dict(fields)))  # type: ignore[arg-type]
-        except asyncio.QueueFull:
-            self.over.set()
-
-    async def _pump(self) -> None:
-        with suppress(ConnectionError):
-            while True:
-                await self._wire.tell(await self._news.get())
-        self.over.set()
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
