@@ -1,7 +1,7 @@
 # Everything from a bare Debian, Ubuntu or macOS machine with Python 3.11 or newer.
 #
 #   make demo    install, train the demo shop, ask it twelve questions, chat with it
-#   make test    install what the tests need (nothing but Python packages), then style, types and every test
+#   make test    install what the tests need (Python packages and espeak-ng), then style, types and every test
 #   make check   style, types and the fast tests only
 #   make fuzz    10,000 generated requests against the server's description (make test: 1,000)
 #
@@ -20,7 +20,7 @@ SHOP := examples/shop
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check fast fuzz slow style types clean
+.PHONY: help install demo test check fast fuzz slow style types clean espeak-ng
 
 help:
 	@sed -n '3,6s/^# *//p' Makefile
@@ -44,12 +44,22 @@ demo: install
 	@$(BIN)/bot train $(SHOP)
 	@$(BIN)/bot chat $(SHOP) --script $(SHOP)/demo.yml --trace
 
-test: $(VENV)/.installed-test style types fast slow
+test: $(VENV)/.installed-test espeak-ng style types fast slow
 
 fuzz: $(VENV)/.installed-test
 	@UNDERSTUDY_FUZZ=10000 $(BIN)/python -m pytest -q tests/test_schemathesis.py
 
-check: $(VENV)/.installed-test style types fast
+check: $(VENV)/.installed-test espeak-ng style types fast
+
+# The program that speaks in tests of voice. Root on Debian or Ubuntu, as in continuous integration, gets it.
+espeak-ng:
+	@if command -v espeak-ng >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends espeak-ng; \
+	else \
+		echo "The tests of voice need espeak-ng. Debian, Ubuntu: sudo apt-get install espeak-ng. macOS: brew install espeak-ng"; \
+		exit 1; \
+	fi
 
 # The core is covered by tests of its own; measuring coverage of the others would double what they cost.
 fast:

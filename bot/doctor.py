@@ -73,6 +73,7 @@ def examine(root: Path) -> Iterator[Finding]:
     yield from _guarded("models", lambda: _models(project), f"train again, or: bot models rollback -p {root}")
     yield from _guarded("knowledge index", lambda: _index(project), f"build it again: bot ingest -p {root}")
     yield from _guarded("generator", lambda: _generator(project), "mend `generator:` in bot.yml; docs/generator.md")
+    yield from _guarded("speaker", lambda: _speaker(project), "mend `voice.speaker` in bot.yml; docs/speaking.md")
     yield _log(project)
     yield _port(project)
 
@@ -197,6 +198,25 @@ async def _opened(project: Project, bundle: Path) -> str | None:
         if isinstance(speaker.generator, RemoteGenerator):
             await speaker.generator.check()
         return speaker.generator.id
+    finally:
+        await speaker.close()
+
+
+def _speaker(project: Project) -> Finding:
+    """What says the answers of calls: it must say a word."""
+    if not project.settings.voice.enabled:
+        return Finding("speaker", "ok", "none; calls are not taken")
+    return Finding("speaker", "ok", f"{asyncio.run(_spoke(project))} speaks")
+
+
+async def _spoke(project: Project) -> str:
+    from bot.speaking import check_speaker, open_speaker_of
+
+    voice = project.settings.voice
+    speaker = await open_speaker_of(voice)
+    try:
+        await check_speaker(speaker, voice.language or project.settings.languages[0])
+        return speaker.id
     finally:
         await speaker.close()
 

@@ -98,7 +98,7 @@ async def test_what_is_late_is_given_up(steps: tuple[Samples | float, ...], why:
 
 async def test_what_takes_its_time_between_pieces_must_end_too() -> None:
     slow = said(TONE, *(0.01, TONE) * 50)
-    with pytest.raises(DeadlineExceeded, match="did not end within 0.1 s"):
+    with pytest.raises(DeadlineExceeded, match=r"did not end within 0\.1 s"):
         await sound_of(paced(slow, Times(between_s=5.0, total_s=0.1), "it"))
 
 
