@@ -4,7 +4,8 @@ A small model learns to copy late: two layers must agree on it, and before they 
 Olsson et al. 2022). So they are written down here. Every token's embedding has one number in common; by it half of the
 heads of the first layer look at the token before, which rotary positions make exact, and carry it over. The heads of
 the second look for a place whose token before is this token, by dimensions that positions hardly turn, and bring what
-stands there to the output. Training goes on from this as from any other beginning.
+stands there to the output. They hold for any embeddings, so they stay as they are while all else is trained around
+them: left free, they were half undone before anything better was learned.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _STILL = 1e-3
 
 
 def begin_copying(model: Any, seed: int) -> None:
-    """Write the two layers into an untrained Llama. Only with two heads or more, and two layers."""
+    """Write the attention of two layers into an untrained Llama and freeze it, if it has two heads and two layers."""
     import torch
 
     shape = model.config
@@ -41,6 +42,9 @@ def begin_copying(model: Any, seed: int) -> None:
     basis = torch.linalg.qr(torch.randn(width - 1, 2 * carriers * carried, generator=draw))[0]
     read, kept = torch.cat([torch.zeros(1, basis.shape[1]), basis]).chunk(2, 1)
     first, second = (layer.self_attn for layer in model.model.layers[:2])
+    for layer in model.model.layers[:2]:
+        layer.self_attn.requires_grad_(False)
+        layer.input_layernorm.requires_grad_(False)
     with torch.no_grad():
         embeddings = model.get_input_embeddings().weight
         embeddings.normal_(0, _SPREAD, generator=draw)

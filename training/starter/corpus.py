@@ -29,6 +29,7 @@ ANSWERS = ("medquad", "stackfaq", "covid_faq", "dstc_knowledge")
 WINDOW = 8
 """Turns of a dialogue in one sample; each window counts its values anew."""
 _DISTRACTORS = 3
+_ABSTAIN = 0.15
 _LONGEST = 700
 """Characters of a passage or of an answer; longer ones are cut at a sentence."""
 _FILLER = re.compile(
@@ -91,17 +92,17 @@ def answers(data: Path, split: str) -> Iterator[Sample]:
 def _task(before: Sequence[tuple[str, str]], reply: str, replies: Sequence[str], draw: random.Random) -> Sample:
     bare = _FILLER.sub("", reply).strip() or reply
     kind = draw.random()
-    if kind < 0.2:
+    if kind < 0.1:
         return _sample(Task(before, approved=bare), reply)
-    return _chosen(before, bare if kind < 0.6 else reply, reply, replies, draw)
+    return _chosen(before, bare if kind < 0.25 else reply, reply, replies, draw)
 
 
 def _chosen(
     before: Sequence[tuple[str, str]], passage: str, answer: str, others: Sequence[str], draw: random.Random
 ) -> Sample:
-    """The answer among other passages; or, for a quarter, only the others, and nothing to be said."""
+    """The answer among other passages; or, for some, only the others, and nothing to be said."""
     around = [_cut(other) for other in draw.choices(others, k=draw.randint(1, _DISTRACTORS)) if other != passage]
-    if draw.random() < 0.25 and around:
+    if draw.random() < _ABSTAIN and around:
         return _sample(Task(before, passages=around), "")
     around.insert(draw.randint(0, len(around)), _cut(passage))
     return _sample(Task(before, passages=around), _cut(answer))

@@ -38,9 +38,9 @@ class Recipe:
     layers: int = 6
     length: int = 512
     batch: int = 8
-    tokens: int = 4_600_000
+    tokens: int = 4_000_000
     tasks: float = 0.1
-    talk: float = 0.2
+    talk: float = 0.1
     rate: float = 1e-3
     seed: int = 0
 
