@@ -64,11 +64,12 @@ def _channels(bot: Bot, settings: ServerSettings) -> Sequence[HttpChannel]:
         return await changed_since(bot.store, channel, after)
 
     found = find_channels(settings.limits, credentials, {name: one.payloads for name, one in chosen}, changed)
-    served = [*found, model_channel(bot, settings.limits)]
+    keyed = model_channel(bot, settings.limits)
+    served: list[HttpChannel] = [*found, keyed]
     if bot.voice is not None:
         from bot.serving_voice import voice_channel
 
-        served.append(voice_channel(bot, bot.voice, settings.limits))
+        served.append(voice_channel(bot, bot.voice, settings.limits, keyed))
     return served
 
 

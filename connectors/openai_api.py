@@ -108,6 +108,11 @@ class OpenAIChannel:
         self._locks = [asyncio.Lock() for _ in range(_LOCKS)]
         self._counts: Counter[str] = Counter()
 
+    @property
+    def model(self) -> str:
+        """The bot's name as a model."""
+        return self._offer.model
+
     async def open(self, gateway: Gateway) -> None:
         """Start taking messages."""
         self._gateway = gateway
