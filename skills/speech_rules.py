@@ -15,8 +15,8 @@ from skills.speech_tokens import SpeechTokens
 
 Floats = npt.NDArray[np.float32]
 _NO = np.float32(-np.inf)
-_LATEST_START = 50
-"""The highest time that may stand first: one second."""
+_LATEST_START = 1.0
+"""Seconds: the highest time that may stand first."""
 
 
 class Rules:
@@ -24,6 +24,7 @@ class Rules:
 
     def __init__(self, tokens: SpeechTokens, *, times: bool) -> None:
         self._tokens, self._times = tokens, times
+        self._latest = round(_LATEST_START * tokens.shape.n_audio_ctx / 30)
         self._always = np.zeros(tokens.shape.n_vocab, np.float32)
         self._always[tokens.never] = _NO
         if times:
@@ -51,7 +52,7 @@ class Rules:
             scores[begin : told[-1] + (0 if last and not before else 1)] = _NO
         if not written:
             scores[:begin] = _NO
-            scores[begin + _LATEST_START + 1 :] = _NO
+            scores[begin + self._latest + 1 :] = _NO
 
     def _prefer_times(self, scores: Floats) -> None:
         begin = self._tokens.times
