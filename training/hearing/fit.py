@@ -48,12 +48,12 @@ class Recipe:
     width: int = 256
     encoder: int = 6
     decoder: int = 3
-    steps: int = 3000
-    batch: int = 32
+    steps: int = 1500
+    batch: int = 40
     rate: float = 2e-3
     hidden_rate: float = 1e-2
     ctc: float = 0.5
-    grow: int = 25
+    grow: int = 30
     people: float = 0.06
     keep_every: int = 20
     measure: int = 100
