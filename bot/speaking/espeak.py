@@ -26,6 +26,8 @@ _HEAD = 44
 """Bytes of the WAV header that it writes."""
 _PIECE = 16_384
 _WORDS_A_MINUTE, _SLOWEST, _FASTEST = 175, 80, 450
+_LOUDNESS = "75"
+"""Of 200. Its own choice, 100, clips in some languages."""
 _VOICES = {"en": "en-gb", "en-us": "en-us", "zh": "cmn"}
 """Voices of languages whose code is not a voice of espeak-ng, or not the one meant."""
 _VOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,63}")
@@ -75,7 +77,9 @@ class EspeakSpeaker:
     async def _sound(self, speech: Speech) -> AsyncGenerator[Samples, None]:
         voice = self._voice(speech)
         pace = round(min(max(_WORDS_A_MINUTE * speech.rate * self._settings.rate, _SLOWEST), _FASTEST))
-        process = await _start(self._program, "--stdin", "--stdout", "-m", "-b", "1", "-v", voice, "-s", str(pace))
+        process = await _start(
+            self._program, "--stdin", "--stdout", "-m", "-b", "1", "-v", voice, "-s", str(pace), "-a", _LOUDNESS
+        )
         try:
             async with aclosing(_spoken(process, _marked(speech.text))) as sound:
                 async for piece in sound:
