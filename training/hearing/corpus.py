@@ -53,8 +53,10 @@ class Corpus:
         return self.rows[row][2] / RATE
 
 
-def speak(folder: Path, sentences: Sequence[Sentence], part: int, seed: int) -> Path:
+def speak(folder: Path, sentences: Sequence[Sentence], part: int, seed: int, recorded: float = 0.2) -> Path:
     """Let machines say a part of the sentences, where they have not done so before; the part's path without ending.
+
+    `recorded` is the share that flite says; without any, espeak-ng is enough.
 
     Raises:
         NotFound: espeak-ng or flite is not installed.
@@ -62,13 +64,16 @@ def speak(folder: Path, sentences: Sequence[Sentence], part: int, seed: int) -> 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"speech-{part:03}"
     if not path.with_suffix(".json").exists():
-        store(path, spoken(sentences[part * PART : (part + 1) * PART], random.Random(f"{seed} {part}")))
+        mine = sentences[part * PART : (part + 1) * PART]
+        store(path, spoken(mine, random.Random(f"{seed} {part}"), recorded=recorded))
     return path
 
 
-def spoken(sentences: Sequence[Sentence], dice: random.Random, held_out: bool = False) -> Iterator[Clip]:
+def spoken(
+    sentences: Sequence[Sentence], dice: random.Random, held_out: bool = False, recorded: float = 0.2
+) -> Iterator[Clip]:
     """Each sentence by a voice of its own, in order."""
-    voices = [any_voice(dice, held_out) for _ in sentences]
+    voices = [any_voice(dice, held_out, recorded) for _ in sentences]
     with ThreadPoolExecutor(4) as pool:
         yield from pool.map(_said, sentences, voices)
 

@@ -39,8 +39,8 @@ from training.steps import Plan, Point, keep, optimizers_of, resume
 class Recipe:
     """What is trained, and how.
 
-    `sentences` are spoken in all, a further thousand every `grow` steps; `people` is the share of human recordings in a
-    batch. Every `measure` steps `dev` held-out utterances tell the word error rate.
+    `sentences` are spoken in all, a further thousand every `grow` steps, a share `recorded` of them by flite; `people`
+    is the share of human recordings in a batch. Every `measure` steps `dev` held-out utterances tell the error rate.
     """
 
     sentences: int = 24_000
@@ -54,6 +54,7 @@ class Recipe:
     hidden_rate: float = 1e-2
     ctc: float = 0.5
     grow: int = 30
+    recorded: float = 0.2
     people: float = 0.06
     keep_every: int = 20
     measure: int = 100
@@ -199,7 +200,8 @@ class Growing:
         """What has been said by a step; it is said now if it was not."""
         parts = min(-(-len(self.sentences) // PART), 2 + step // self.recipe.grow)
         if parts != len(self.paths):
-            self.paths = [speak(self.folder, self.sentences, part, self.recipe.seed) for part in range(parts)]
+            said = self.recipe.seed, self.recipe.recorded
+            self.paths = [speak(self.folder, self.sentences, part, *said) for part in range(parts)]
             self.corpus = opened(self.paths)
         return self.corpus
 
@@ -238,7 +240,7 @@ def _dev(recipe: Recipe, out: Path) -> list[Clip]:
     path = out / "corpus" / "dev"
     if not path.with_suffix(".json").exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        store(path, held_out(recipe.dev, recipe.seed))
+        store(path, held_out(recipe.dev, recipe.seed, recorded=recipe.recorded))
     kept = opened([path])
     return [kept.clip(row) for row in range(len(kept))]
 

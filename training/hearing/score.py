@@ -54,10 +54,11 @@ def errors(said: Sequence[str], heard: Sequence[str]) -> Errors:
     return Errors(sum(distance(*pair) for pair in pairs), sum(len(one) for one, _ in pairs))
 
 
-def held_out(count: int, seed: int, by_hand: bool = False) -> list[Clip]:
+def held_out(count: int, seed: int, by_hand: bool = False, recorded: float = 0.2) -> list[Clip]:
     """Sentences that training never sees, by voices that it never hears, with a little silence around them."""
     sentences = [Sentence(text, f"{text}.") for text in written_by_hand()] if by_hand else []
-    clips = spoken(sentences or held_out_sentences(count, seed), random.Random(f"held out {seed}"), held_out=True)
+    dice = random.Random(f"held out {seed}")
+    clips = spoken(sentences or held_out_sentences(count, seed), dice, held_out=True, recorded=recorded)
     return [with_silence(clip) for clip in clips]
 
 

@@ -53,10 +53,10 @@ class Voice:
         return f"{self.program} {self.name} {self.speed} {self.pitch}"
 
 
-def any_voice(dice: random.Random, held_out: bool = False) -> Voice:
-    """A voice by chance: of those for training, or of those that are held out."""
+def any_voice(dice: random.Random, held_out: bool = False, recorded: float = 0.2) -> Voice:
+    """A voice by chance: of those for training, or of those that are held out; `recorded` is flite's share."""
     speed, pitch = dice.randrange(125, 215), dice.randrange(20, 80)
-    if dice.random() < 0.2:
+    if dice.random() < recorded:
         return Voice("flite", dice.choice(RECORDED_HELD_OUT if held_out else RECORDED), speed, pitch)
     variant = dice.choice(HELD_OUT if held_out else TRAINED)
     return Voice("espeak-ng", f"{dice.choice(ACCENTS)}+{variant}", speed, pitch)

@@ -28,6 +28,7 @@ TINY = Recipe(
     measure=3,
     dev=2,
     people=0.4,
+    recorded=0,
 )
 
 
@@ -68,7 +69,7 @@ def test_a_run_that_is_broken_off_ends_as_one_that_is_not(data: Path, tmp_path: 
     assert [one["step"] for one in again["measured"]] == [one["step"] for one in whole["measured"]] == [3, 6]
     first, second = (opened(tmp_path / name / "model.pt").state_dict() for name in ("whole", "broken"))
     assert all(torch.equal(weights, second[name]) for name, weights in first.items())
-    clip = held_out(1, seed=3)[0]
+    clip = held_out(1, seed=3, recorded=0)[0]
     assert len(hear(opened(tmp_path / "whole" / "model.pt"), [clip.samples])) == 1
     assert (tmp_path / "whole" / "curve.svg").read_text().startswith("<svg")
     with pytest.raises(ValueError, match="another plan"):
@@ -76,6 +77,17 @@ def test_a_run_that_is_broken_off_ends_as_one_that_is_not(data: Path, tmp_path: 
 
 
 def test_a_missing_folder_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--data", str(tmp_path), "--out", str(tmp_path / "out"), "--sentences", "2", "--dev", "1"]
+    arguments = [
+        "--data",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "out"),
+        "--sentences",
+        "2",
+        "--dev",
+        "1",
+        "--recorded",
+        "0",
+    ]
     assert main([*arguments, "--width", "64", "--encoder", "1", "--decoder", "1"]) == 2
     assert "--data wants the folder" in capsys.readouterr().err
