@@ -2,6 +2,7 @@
 
     python -m benchmarks.gate              # simulated outcomes: docs/benchmarks/gate.md, first two tables
     python -m benchmarks.gate models       # heads trained on Banking77: its third table
+    python -m benchmarks.gate guards       # seven guarded figures at once: its last table
 
 Nothing changed: "better" or "worse" may be found in 5 % of the comparisons. A drop of two points was planted: it must
 be stopped, and found "worse", as often as `training.gate.stats.power` predicts. Simulated outcomes are single turns and
@@ -29,9 +30,11 @@ from numpy.typing import NDArray
 
 from skills.encoder import Encoder, EncoderSettings
 from training.data import read_intents
+from training.evaluate import IntentResult
 from training.examples import IntentExample
-from training.gate import stats
+from training.gate import guards, stats
 from training.gate.compare import finding
+from training.gate.evidence import Side
 from training.gate.simulate import Sample, World, sample
 from training.recipes.intent import IntentOptions, fit_intent
 
@@ -52,6 +55,7 @@ WORLDS = {
     "400 conversations, 6 %, 0.3": World(400, 0.06, 0.0, 0.3, TURNS),
     "1,000 conversations, 4 %, 0.5": World(1000, 0.04, 0.0, 0.5, TURNS),
 }
+GUARD_ROWS, GUARD_RUNS = (80, 150), 100
 HALF, HEADS, SEEDS, SEEN = 1_000, 6, 2, 600
 Right = NDArray[np.bool_]
 Change = Callable[[Right, Right, np.random.Generator], tuple[Right, Right]]
@@ -62,6 +66,8 @@ def main(arguments: Sequence[str]) -> int:
     started = time.process_time()
     if list(arguments) == ["models"]:
         alarms, gap = models()
+    elif list(arguments) == ["guards"]:
+        alarms, gap = guarded(), 0.0
     else:
         alarms, gap = alike(), planted()
     print(f"\nmost false alarms {alarms:.1%} (aim: {ALARMS:.0%})")
@@ -111,6 +117,36 @@ def planted() -> float:
         gaps += [abs(figures[0] - figures[1]), abs(figures[2] - figures[3])]
         print(f"| {name} | {' | '.join(f'{figure:.1%}' for figure in figures)} |", flush=True)
     return max(gaps)
+
+
+def guarded() -> float:
+    """Seven guarded figures of two bundles, equal or with four that fell by eight points; the most false alarms."""
+    print(f"| rows, {GUARD_RUNS} comparisons | nothing changed: stopped | eight points lost: stopped |")
+    print("| --- | --- | --- |")
+    alarms = []
+    for rows in GUARD_ROWS:
+        rng = np.random.default_rng(rows)
+        stopped = [np.mean([_stopped(rows, lost, rng) for _ in range(GUARD_RUNS)]) for lost in (0.0, 0.08)]
+        alarms.append(float(stopped[0]))
+        print(f"| {rows} | {stopped[0]:.1%} | {stopped[1]:.1%} |", flush=True)
+    return max(alarms)
+
+
+def _stopped(rows: int, lost: float, rng: np.random.Generator) -> bool:
+    """Whether guards stop a bundle; each figure has 9 % discordant rows, `lost` more in four of seven."""
+    new, old = dict[str, list[IntentResult]](), dict[str, list[IntentResult]]()
+    for kind in range(7):
+        lot, fell = rng.random(rows), lost if kind < 4 else 0.0
+        ours, theirs = lot >= 0.045 + fell, lot <= 0.955
+        new[str(kind)] = [_result(n, bool(right)) for n, right in enumerate(ours)]
+        old[str(kind)] = [_result(n, bool(right)) for n, right in enumerate(theirs)]
+    checks = guards.noise(Side({}, noise=new), Side({}, noise=old), {"a"})
+    return any(check.state == "failed" for check in guards.standing(checks))
+
+
+def _result(number: int, right: bool) -> IntentResult:
+    row = IntentExample(f"text {chr(0x4E00 + number)}", "a", where=f"rows:{number}")  # no near-duplicates
+    return IntentResult(row, "a" if right else "b", 0.9, 0.9, True, right)
 
 
 def _passed(found: Sequence[str]) -> float:

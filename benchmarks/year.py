@@ -39,6 +39,7 @@ SHOP = Path(__file__).parents[1] / "examples/shop"
 CORRECTIONS = {"banking77": 500, "clinc150": 750, "shop": 36}
 """About 5 % of the train rows."""
 MORE = 1.5
+VECTORS = "vectors.npz"
 MARKS = ("<!-- figures -->", "<!-- end of figures -->")
 
 
@@ -50,12 +51,16 @@ def read(name: str) -> tuple[Sequence[IntentExample], Sequence[IntentExample]]:
     return train, dev
 
 
-def run(setting: Setting, vectors: Path) -> list[Month]:
-    """One year, told month by month."""
-    loaded = open_encoder(vectors)
+def run(setting: Setting, kept: Path) -> list[Month]:
+    """One year, told month by month, and kept as far as it has come."""
+    loaded = open_encoder(kept / VECTORS)
     rows = Rows.of(*read(setting.name), loaded)
 
+    months: list[Month] = []
+
     def told(number: int, month: Month) -> None:
+        months.append(month)
+        (kept / f"{setting.by}.json").write_text(json.dumps([asdict(one) for one in months]) + "\n", encoding="utf-8")
         figures = f"{month.spent} corrections, {month.signs} signs, accuracy {month.accuracy:.3f}"
         said = f"{setting.by} {setting.corrections}, month {number + 1}: {month.verdict}, {figures}"
         print("; ".join(part for part in (said, month.why, month.canary) if part), file=sys.stderr, flush=True)
@@ -84,17 +89,19 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--alone", action="store_true", help="without the year of random corrections")
     parser.add_argument("--write", type=Path, help="a folder for year.json and year.svg")
+    parser.add_argument("--keep", type=Path, help="a folder for the encoded rows, and for the months as they pass")
     given = parser.parse_args(arguments)
     name, began = "shop" if given.quick else given.set, time.perf_counter()
-    loaded = open_encoder()
-    rows = Rows.of(*read(name), loaded)
-    loaded.vectors([row.text for row in rows.dev])
     with tempfile.TemporaryDirectory() as folder:
-        vectors = Path(folder) / "vectors.npz"
-        keep(loaded, vectors)
+        kept = given.keep or Path(folder)
+        kept.mkdir(parents=True, exist_ok=True)
+        loaded = open_encoder(kept / VECTORS)
+        rows = Rows.of(*read(name), loaded)
+        loaded.vectors([row.text for row in rows.dev])
+        keep(loaded, kept / VECTORS)
         wanted = settings(name, given.seed, given.alone or name == "clinc150")
         with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-            tasks = {title: pool.submit(run, setting, vectors) for title, setting in wanted.items()}
+            tasks = {title: pool.submit(run, setting, kept) for title, setting in wanted.items()}
             full = accuracy(fit_intent(rows.train, loaded), rows.dev, loaded)[0]
             years = {title: task.result() for title, task in tasks.items()}
     told = f"{_told(years, full)}\n{time.perf_counter() - began:.0f} s, {cpu():.0f} CPU s\n"

@@ -30,7 +30,6 @@ from training.examples import OOS, IntentExample
 from training.gate.verdict import Integrity
 from training.gather import Sources, read_log
 from training.judgements import Decision, fact, judged, note
-from training.labels import RULES_FILE
 from training.loop import Learned, LearnRequest, learn
 from training.reproduce import Prediction, compared, predictions
 from training.review import queue, turn_place, usable
@@ -220,7 +219,7 @@ class Year:
         if self.setting.by == "random":
             facts = self._drawn(history, budget)
         else:
-            workplace = Workplace(project, self.bundles, self.state / RULES_FILE, self.encoder)
+            workplace = Workplace(project, self.bundles, self.state, self.encoder)
             batch = queue(history, workplace.desk(history), "ann", budget)
             facts = [
                 (item.conversation, self._answer(item.conversation, item.turn, item.text, item.metadata()))

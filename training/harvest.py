@@ -104,7 +104,7 @@ def harvest(history: Sequence[Recorded], ground: Ground) -> Harvest:
     found = sides(places, ground.split, since)
     done = [row.model_copy(update={"side": s.side, "why": s.why}) for row, s in zip(rows, found, strict=True)]
     if ground.vectors is not None:
-        done = settled(done, signals, ground.vectors)
+        done = settled(done, signals, ground.vectors, alike)
     said = [number for number, row in enumerate(done) if row.intent or row.tags is not None]
     done, names = [done[number] for number in said], [names[number] for number in said]
     refused = len({recorded.conversation for recorded in history} - kept)

@@ -34,17 +34,16 @@ from training.pages import learn_pages
 from training.privacy import VERSION
 from training.progress import Progress, part, silent
 from training.replay import Replay, Today
-from training.rows import Row
 from training.runs import Runs, key_of
 from training.searching import Searching
-from training.snapshots import Lineage, Snapshot, SnapshotStore, names_of
+from training.snapshots import SNAPSHOTS, Lineage, Snapshot, SnapshotStore, names_of
 from training.train import TrainRequest, TrainResult, train_project
 from training.workshop import Workshop
 
 if TYPE_CHECKING:
     from training.speaking import Speaking
 
-LESSONS, RUNS, SNAPSHOTS, REPORTS = "learn", "runs", "snapshots", "reports"
+LESSONS, RUNS, REPORTS = "learn", "runs", "reports"
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,19 +278,10 @@ class _Round:
             manifest, names = self.store.open(current).manifest, names_of(self.store, current)
         except (IntegrityError, NotFound):
             return frozenset(), 0.0
-        rows = [row for name in names for row in self._rows(name)]
+        rows = [row for name in names for row in self.snapshots.rows_of(name)]
         plain = any(item.name in _OF_LOG for card in manifest.skills.values() for item in card.data)
         made = datetime.fromisoformat(manifest.created).timestamp()
         return frozenset(row.id for row in rows if row.side == "train"), made if plain else 0.0
-
-    def _rows(self, name: str) -> Sequence[Row]:
-        replaced = self.snapshots.replaced()
-        while name in replaced:
-            name = replaced[name]
-        try:
-            return self.snapshots.open(name).rows
-        except NotFound:
-            return ()
 
     def _snapshot(self, found: Harvest, history: Sequence[Recorded]) -> Snapshot:
         current = self.store.pointer()

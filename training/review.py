@@ -10,7 +10,9 @@ did not refuse. Strategies weigh the turns (`training.draws` turns weights into 
 - audit: uniformly at random, whatever the turn looks like.
 
 What says the same as another turn, or as a labelled example, has no weight but that of the audit. What signs tell of a
-turn's intent need not be asked: its weight falls by how far they are believed.
+turn's intent need not be asked: its weight falls by how far they are believed. Of turns that were settled for the
+bundle in use (`training.settling`) it has learned what they meant, so its own opinion of them is no witness: they count
+by how doubtful their meaning was.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ class Desk:
     """What reviewing needs. `read` is the bundle in use, `spans` the same with entities, `candidate` a newer bundle.
 
     `vectors` gives unit sentence vectors, float32 (texts, dimension). `labels` are the project's intents with their
-    names for people, `examples` labelled texts with their intents, `outside` the intent of what is none of ours.
+    names for people, `examples` labelled texts with their intents, `outside` the intent of what is none of ours,
+    `settled` how sure the meanings were that were settled for the bundle in use.
     """
 
     read: Read
@@ -68,6 +71,7 @@ class Desk:
     candidate: Read | None = None
     book: RuleBook = field(default_factory=RuleBook)
     outside: str = OOS
+    settled: Mapping[Place, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +165,10 @@ def _drawn(frame: Sequence[LoggedTurn], open_: Flags, talks: _Talks, budget: int
         return []
     readings = [talks.readings[turn.text] for turn in frame]
     vectors = np.stack([_vector(reading) for reading in readings])
-    doubt = np.array([uncertainty(reading) for reading in readings])
+    settled = talks.desk.settled
+    doubt = np.array(
+        [1.0 if turn_place(turn) in settled else uncertainty(one) for turn, one in zip(frame, readings, strict=True)]
+    )
     fresh = np.where(_first_of_kind(frame, open_, talks.desk), 1.0, 1e-9)
     fresh *= np.array([1 - talks.told(turn) for turn in frame])
     picks = {reason: share * budget for reason, share in SHARES.items()}
@@ -251,8 +258,9 @@ class _Talks:
         return np.stack([known[text] for text in texts])
 
     def told(self, turn: LoggedTurn) -> float:
-        """How sure signs are of the turn's intent, 0 where they say nothing of it."""
-        return self._told.get(turn_place(turn), 0.0)
+        """How sure the turn's intent is without asking: as it was settled, or as signs say; 0 if nothing does."""
+        place = turn_place(turn)
+        return self.desk.settled.get(place, self._told.get(place, 0.0))
 
     def blame(self, turn: LoggedTurn) -> float:
         """How likely the turn went wrong, from what rules say of it."""

@@ -26,10 +26,13 @@ from skills.understanding import Understander
 from training.consent import Permission, masker_of
 from training.data import reviewed
 from training.examples import OOS
-from training.labels import RuleBook
+from training.judgements import Place
+from training.labels import RULES_FILE, RuleBook
 from training.privacy import natural
 from training.redaction import redacted
 from training.review import Desk, Read, Vectors
+from training.settling import SETTLED
+from training.snapshots import SNAPSHOTS, SnapshotStore, names_of
 from training.split import normalise
 
 _TOGETHER = 256
@@ -37,11 +40,11 @@ _TOGETHER = 256
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """Where things are. `rules` is the file of the rule book."""
+    """Where things are. `state` is the project's state folder."""
 
     project: Project
     models: BundleStore
-    rules: Path
+    state: Path
     encoder: Encoder
 
     def desk(self, history: Sequence[Recorded]) -> Desk:
@@ -64,9 +67,18 @@ class Workplace:
             labels={name: intent.label for name, intent in program.intents.items()},
             examples=list(dict.fromkeys([*written, *logged])),
             candidate=None if newer is None else self._reader(newer, program),
-            book=RuleBook.load(self.rules),
+            book=RuleBook.load(self.state / RULES_FILE),
             outside=OUT_OF_SCOPE if OUT_OF_SCOPE in program.intents else OOS,
+            settled=self._settled(current),
         )
+
+    def _settled(self, bundle: Bundle) -> dict[Place, float]:
+        """How sure the meaning of each turn was that was settled for a bundle."""
+        snapshots = SnapshotStore(self.state / SNAPSHOTS)
+        rows = (row for name in names_of(self.models, bundle.id) for row in snapshots.rows_of(name))
+        return {
+            (row.conversation, row.turn): mark.confidence for row in rows for mark in row.marks if mark.rule == SETTLED
+        }
 
     def _newer(self, current: Bundle) -> Bundle | None:
         ids = [item.id for item in self.models.list() if item.manifest is not None and item.id > current.id]

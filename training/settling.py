@@ -4,8 +4,10 @@ Signs alone come from turns that the bot understood anyway, and a wrong one conf
 give none. So every turn is read by a head that was fitted on other conversations, and what it says is weighed with what
 happened: how much more often that happens after a turn that was understood than after one that was not. Nobody knows
 this beforehand; it is found in the log itself by EM (as in Raykar et al. 2010, "Learning From Crowds"), held to the
-truth by turns that were drawn at random and judged by a person. That nothing happened is a sign as well. What a user
-named by a button, or a person who took over, counts with the accuracy of its rule.
+truth by turns that were drawn at random and judged by a person. That nothing happened is a sign as well. What became
+of each guess of "did you mean" - pressed, or another one, or none - is weighed in the same way. What a person who took
+over noted counts with the accuracy of its rule. And who says it again in other words means the same both times: what
+the one wording tells, and what a person said of it, is believed of the other.
 
 People's labels are never touched. A turn whose meaning stays doubtful teaches nothing. Small logs are left as they are:
 they are too short to tell what is worth what.
@@ -28,7 +30,8 @@ from training.rows import Mark, Row
 from training.sides import fraction
 from training.signals import RULES, Candidate, LoggedTurn, conversations
 from training.signals.book import audits
-from training.signals.signs import accepted
+from training.signals.signs import accepted, said_again
+from training.signals.similarity import Alike
 
 SETTLED = "settled"
 """The rule of labels that are found here."""
@@ -39,10 +42,15 @@ LEAST = 0.5
 MOST = 0.97
 """The most that such a label weighs: less than a person's."""
 DOUBTFUL = "what it meant stays doubtful"
-_HALVES, _ROUNDS = 2, 2
+_PARTS, _ROUNDS = 4, 2
 _STEPS = 30
 _ELSE = 4.0
 """Among how many intents a wrong button or note falls: those that look alike."""
+_SAME = 0.9
+"""How often somebody who says it again soon, in similar words, means the same."""
+_CHOSE = ("chose_first_guess", "chose_other_guess")
+_WEIGHED = frozenset((*_CHOSE, "chose_none", "rephrase_success"))
+"""Rules whose facts are weighed here in another way."""
 _RARE = 2.0
 """How many turns of average luck are added to each kind of ending, so that rare ones say little."""
 
@@ -52,11 +60,11 @@ Vectors = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 Place = tuple[str, int]
 
 
-def settled(rows: Sequence[Row], signals: Signals, vectors: Vectors) -> list[Row]:
+def settled(rows: Sequence[Row], signals: Signals, vectors: Vectors, alike: Alike) -> list[Row]:
     """The same rows, those of turns that no person labelled with what they most likely meant.
 
-    `rows` have their sides; turns that nothing labels are among them with an empty intent, and keep it if they are too
-    doubtful. `vectors` gives unit vectors of texts.
+    `rows` have their sides; turns that nothing labels are among them with an empty intent. What stays doubtful is left
+    out (side "out"), with how sure its meaning is. `vectors` gives unit vectors of texts, `alike` their cosine.
     """
     turns = {(turn.conversation, turn.turn): turn for turn in signals.turns}
     known = [row for row in rows if row.side == "train" and row.human and row.intent not in ("", OOS)]
@@ -65,7 +73,8 @@ def settled(rows: Sequence[Row], signals: Signals, vectors: Vectors) -> list[Row
     if len(intents) < 2 or sum(accepted(_turn(turns, rows[n])) for n in open_) < LEAST_TURNS:
         return list(rows)
     mine = [rows[n] for n in open_]
-    readers, log = _Readers.of(mine, known, intents, vectors), _Log(signals, turns, intents)
+    said = {(row.conversation, row.turn): intents.index(row.intent) for row in known if row.conversation}
+    readers, log = _Readers.of(mine, known, intents, vectors), _Log(signals, turns, intents, said, alike)
     owners = np.array([intents.index(row.intent) if row.intent else -1 for row in mine], np.int64)
     sure = np.array([row.weight for row in mine])
     for _ in range(_ROUNDS):
@@ -88,24 +97,21 @@ def _open(row: Row, intents: Sequence[str]) -> bool:
 
 
 def _labelled(row: Row, intent: str, share: float) -> Row:
-    if share < LEAST:
-        return row.model_copy(update={"side": "out", "why": DOUBTFUL})
     marks = row.marks if row.intent == intent else ()
     mark = Mark(
         rule=SETTLED, confidence=round(share, 4), events=tuple(sorted({e for m in row.marks for e in m.events}))
     )
-    return row.model_copy(
-        update={"intent": intent, "marks": (*marks, mark), "weight": round(min(share, 1.0) * MOST, 4)}
-    )
+    told = {"intent": intent, "marks": (*marks, mark), "weight": round(min(share, 1.0) * MOST, 4)}
+    return row.model_copy(update=told if share >= LEAST else told | {"side": "out", "why": DOUBTFUL})
 
 
 @dataclass(frozen=True)
 class _Readers:
-    """Heads that read one half of the log, having learned from people and from labels of the other half."""
+    """Heads that read one part of the log, having learned from people and from labels of the other parts."""
 
     texts: Sequence[str]
     vectors: npt.NDArray[np.float32]
-    half: Indices
+    part: Indices
     known: Known
     count: int
 
@@ -114,16 +120,16 @@ class _Readers:
         """For open turns; `known` are rows that people labelled."""
         texts, taught = [row.text for row in open_], [row.text for row in known]
         owners = np.array([intents.index(row.intent) for row in known], np.int64)
-        half = np.array([int(fraction(row.conversation, SETTLED) * _HALVES) for row in open_], np.int64)
+        part = np.array([int(fraction(row.conversation, SETTLED) * _PARTS) for row in open_], np.int64)
         by_people = Known(taught, vectors(taught), owners, np.ones(len(known), np.float32))
-        return cls(texts, vectors(texts), half, by_people, len(intents))
+        return cls(texts, vectors(texts), part, by_people, len(intents))
 
     def read(self, owners: Indices, sure: Floats) -> Floats:
         """Probabilities (turns, intents). `owners`: labels of the turns so far, -1 for none; `sure`: how sure."""
         found = np.zeros((len(self.texts), self.count))
-        for one in range(_HALVES):
-            mine = np.flatnonzero(self.half == one)
-            others = np.flatnonzero((self.half != one) & (owners >= 0))
+        for one in range(_PARTS):
+            mine = np.flatnonzero(self.part == one)
+            others = np.flatnonzero((self.part != one) & (owners >= 0))
             if len(mine):
                 taught = self._with(others, owners[others], sure[others])
                 found[mine] = opinions(taught, self.count, [self.texts[n] for n in mine.tolist()], self.vectors[mine])
@@ -144,11 +150,13 @@ class _Readers:
 
 @dataclass(frozen=True)
 class _Log:
-    """What rules said of the turns of a log."""
+    """What rules said of the turns of a log. `people`: the intents, by number, of turns that a person labelled."""
 
     signals: Signals
     turns: Mapping[Place, LoggedTurn]
     intents: Sequence[str]
+    people: Mapping[Place, int]
+    alike: Alike
 
     def weigh(self, rows: Sequence[Row], prior: Floats) -> Floats:
         """The prior of each turn, weighed with what happened; (turns, intents), rows sum to 1."""
@@ -162,12 +170,37 @@ class _Log:
         judged = self._judged(said, endings)
         worth = _worth([endings[places[n]] for n in on], prior[on, acted[on]], judged)
         shares[on, acted[on]] *= worth
+        guesses = [
+            (row, number[name], kind)
+            for row, place in enumerate(places)
+            for name, kind in self._guesses(place, said)
+            if name in number
+        ]
+        if guesses:
+            own, guessed = (np.array([guess[n] for guess in guesses]) for n in (0, 1))
+            judged = self._judged_guesses(said)
+            shares[own, guessed] *= _worth([kind for _, _, kind in guesses], prior[own, guessed], judged)
         for row, place in enumerate(places):
             for intent, factor in self._named(place, said.get(place, ())):
                 if intent in number:
                     shares[row, number[intent]] *= factor
-        found: Floats = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
-        return found
+        return self._again(_normal(shares), {place: row for row, place in enumerate(places)})
+
+    def _again(self, shares: Floats, rows: Mapping[Place, int]) -> Floats:
+        """With what is known of the other wording, where somebody said it twice."""
+        sure, found = np.eye(len(self.intents)) * MOST, shares.copy()
+        for talk in conversations(self.signals.turns).values():
+            for at, turn in enumerate(talk):
+                again = said_again(talk, at, self.alike) if len(talk) > at + 1 else None
+                if again is None:
+                    continue
+                pair = (turn.conversation, turn.turn), (talk[again].conversation, talk[again].turn)
+                for one, other in (pair, pair[::-1]):
+                    if one not in rows or (other not in rows and other not in self.people):
+                        continue
+                    told = shares[rows[other]] if other in rows else sure[self.people[other]]
+                    found[rows[one]] *= _SAME * told + (1 - _SAME) / len(self.intents)
+        return _normal(found)
 
     def _said(self) -> dict[Place, list[Candidate]]:
         people = {rule.name for rule in RULES if rule.human}
@@ -205,15 +238,43 @@ class _Log:
                 found.append((endings[audit.conversation, audit.turn], acted == audit.intent))
         return found
 
+    def _guesses(
+        self, place: Place, said: Mapping[Place, Sequence[Candidate]]
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The intents that "did you mean" offered after a turn, with what became of each."""
+        turn, told = self.turns[place], said.get(place, ())
+        if not turn.clarified:
+            return
+        pressed = {one.value for one in told if one.rule in _CHOSE}
+        otherwise = "another" if pressed else "none" if any(one.rule == "chose_none" for one in told) else "nothing"
+        known = {candidate.name for candidate in turn.candidates}
+        names = [choice.payload.removeprefix("/") for choice in turn.offered]
+        for rank, name in enumerate(name for name in names if name in known):
+            yield name, ("first" if rank == 0 else "later", "pressed" if name in pressed else otherwise)
+
+    def _judged_guesses(self, said: Mapping[Place, Sequence[Candidate]]) -> list[tuple[tuple[str, ...], bool]]:
+        """The same of turns that were drawn at random and judged by a person, and whether the guess was right."""
+        return [
+            (kind, name == audit.intent)
+            for audit in audits(self.signals.turns)
+            for name, kind in self._guesses((audit.conversation, audit.turn), said)
+        ]
+
     def _named(self, place: Place, said: Iterable[Candidate]) -> Iterator[tuple[str, float]]:
-        """Factors of intents that a button, a note or another wording named, or that were refused."""
+        """Factors of intents that a note or a button under another answer named, or that were refused."""
         acted = self._acted(place)
         by_name = {rule.name: rule for rule in RULES}
         for one in said:
             standing = self.signals.book.standing(by_name[one.rule])
-            if one.task == "intent" and one.value != acted and standing.on:
+            if one.rule not in _WEIGHED and one.task == "intent" and one.value != acted and standing.on:
                 odds = standing.accuracy / (1 - standing.accuracy)
                 yield one.value, odds * _ELSE if one.polarity > 0 else 1 / odds
+
+
+def _normal(shares: Floats) -> Floats:
+    """Rows that sum to 1."""
+    found: Floats = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+    return found
 
 
 def _agrees(one: Candidate, turn: LoggedTurn) -> bool:

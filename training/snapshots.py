@@ -31,6 +31,8 @@ FORMAT = 1
 ROWS, DATASET, TOMBSTONES = "rows.jsonl", "dataset.json", "tombstones.jsonl"
 NAME = "snapshot"
 """What a snapshot is called in a bundle's manifest."""
+SNAPSHOTS = "snapshots"
+"""The folder of snapshots, below the project's state folder."""
 _STALE = 600
 """Seconds after which a snapshot in the making was left behind by a crash."""
 
@@ -135,6 +137,16 @@ class SnapshotStore:
         if _digest(dataset) != snapshot or hashlib.sha256(body).hexdigest() != dataset.sha256:
             raise IntegrityError(str(path), "is not what was written; learn again to make a new snapshot")
         return Snapshot(snapshot, path, dataset, rows)
+
+    def rows_of(self, snapshot: str) -> tuple[Row, ...]:
+        """Its rows, or those of what took its place; none if it is gone."""
+        replaced = self.replaced()
+        while snapshot in replaced:
+            snapshot = replaced[snapshot]
+        try:
+            return self.open(snapshot).rows
+        except NotFound:
+            return ()
 
     def ids(self) -> tuple[str, ...]:
         """All snapshots."""

@@ -70,13 +70,12 @@ async def _asks(project: Project, encoder: Encoder, budget: int) -> Sequence[Ask
     from bot.store import SqlStore
     from training.consent import masker_of
     from training.judgements import whole_log
-    from training.labels import RULES_FILE
     from training.lesson import Ask
     from training.review import queue
     from training.review_desk import Workplace, readable
 
     settings, root = project.settings, project.root
-    place = Workplace(project, model_store(settings, root), settings.state_folder(root) / RULES_FILE, encoder)
+    place = Workplace(project, model_store(settings, root), settings.state_folder(root), encoder)
     async with SqlStore(settings.log_file(root)) as store:
         history = readable(await whole_log(store), settings)
     items = queue(history, place.desk(history), getpass.getuser(), budget).items

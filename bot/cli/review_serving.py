@@ -72,12 +72,11 @@ class ServedReview:
 
     def _desk(self, history: Sequence[Recorded]) -> Desk:
         from bot.app import model_store
-        from training.labels import RULES_FILE
         from training.review_desk import Workplace
 
         bot = self._bot
-        rules = bot.settings.state_folder(bot.root) / RULES_FILE
-        place = Workplace(bot.loaded.project, model_store(bot.settings, bot.root), rules, bot.encoder)
+        state = bot.settings.state_folder(bot.root)
+        place = Workplace(bot.loaded.project, model_store(bot.settings, bot.root), state, bot.encoder)
         return place.desk(history)
 
     async def decide(self, by: str, decisions: Sequence[DecisionView]) -> Decided:

@@ -83,13 +83,11 @@ async def opened(root: Path) -> AsyncIterator[Opened]:
     from bot.project import load_project
     from bot.store import SqlStore
     from training.judgements import whole_log
-    from training.labels import RULES_FILE
     from training.review_desk import Workplace, readable
 
     project = load_project(root)
     encoder = load_encoder(project.settings, root)
-    rules = project.settings.state_folder(root) / RULES_FILE
-    place = Workplace(project, model_store(project.settings, root), rules, encoder)
+    place = Workplace(project, model_store(project.settings, root), project.settings.state_folder(root), encoder)
     async with SqlStore(log_file(project)) as store:
         history = readable(await whole_log(store), project.settings)
         yield Opened(project, store, encoder, history, place.desk(history))

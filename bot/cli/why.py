@@ -100,7 +100,7 @@ def _with_models(bare: Sources, project: Project, turn: Turn) -> Sources:
     from dataclasses import replace
 
     from bot.app import load_encoder, model_store
-    from training.loop import SNAPSHOTS
+    from training.snapshots import SNAPSHOTS
     from training.why.lineage import lesson_of
     from training.why.model import Model
     from training.why.rehearsal import Outside

@@ -101,6 +101,14 @@ async def test_what_signs_have_told_is_not_asked(tmp_path: Path) -> None:
     assert drawn[doubtful[0]] < min(drawn[doubtful[1]], drawn[doubtful[2]])
 
 
+async def test_of_settled_turns_those_are_asked_whose_meaning_stayed_doubtful(tmp_path: Path) -> None:
+    doubtful = ["hello parcel money", "money parcel hello now", "parcel hello or money"]
+    store = await asked(tmp_path, *doubtful, *SURE)
+    settled = {(f"c{n}", 1): 0.99 for n in range(1, 3 + len(SURE))} | {("c0", 1): 0.4}
+    drawn = counts(*(queue(store.log, desk(settled=settled), by, 2) for by in "abcdefghijkl"))
+    assert drawn[doubtful[0]] > 2 * max(drawn[text] for text in (*doubtful[1:], *SURE))
+
+
 async def test_a_tenth_is_judged_by_a_second_person_but_by_no_third(tmp_path: Path) -> None:
     store = await asked(tmp_path, *(f"parcel {n} {text}" for n in "abcdefg" for text in SURE))
     for n in range(56):

@@ -91,6 +91,8 @@ def test_forgetting_a_conversation_leaves_no_byte_of_it(store: SnapshotStore, tm
     assert set(store.ids()) == {new, untouched.id}
     with pytest.raises(NotFound, match="replaced by"):
         store.open(old)
+    assert store.rows_of(old) == store.open(new).rows
+    assert store.rows_of("never") == ()
 
 
 def test_bundles_are_found_through_earlier_erasures(store: SnapshotStore, tmp_path: Path) -> None:

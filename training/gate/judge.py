@@ -74,7 +74,8 @@ def _side_checks(evidence: Evidence, samples: Collection[str]) -> list[Check]:
         ours, theirs = _judged(new.intents, known | {OOS}), _judged(old.intents, known | {OOS})
         inside = [_judged(side, known) for side in (ours, theirs)]
         if inside[0]:
-            found += guards.calibration(*inside) + guards.scope(ours, theirs) + guards.noise(new, old, known)
+            figures = guards.calibration(*inside) + guards.scope(ours, theirs) + guards.noise(new, old, known)
+            found += guards.standing(figures)
         found += guards.labels(evidence.fresh, sorted(known))
     if new.cost is not None and old.cost is not None:
         found += guards.cost(new.cost, old.cost, _grown(new, old))

@@ -86,12 +86,16 @@ class Quote(Value):
 
 
 class Check(Value):
-    """One thing that the gate looked at. `sentence` is for people, with the numbers."""
+    """One thing that the gate looked at. `sentence` is for people, with the numbers.
+
+    `p` is of the one-sided swap test that a guarded figure got worse, judged with Holm's correction.
+    """
 
     name: str
     state: State
     sentence: str
     examples: tuple[Quote, ...] = ()
+    p: float | None = None
 
 
 class Turn(Value):

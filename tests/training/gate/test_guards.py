@@ -71,6 +71,16 @@ def test_noise_that_is_taken_worse_is_found() -> None:
     assert guards.noise(sides[0], sides[1], {"z"}) == []
 
 
+def test_a_few_lost_rows_are_no_proof_and_many_figures_need_a_stronger_one() -> None:
+    few, five = ([Side({"intent": KNOWN}, noise={"speech": rows}) for rows in pair(66, 0, n)] for n in (2, 5))
+    assert states(guards.noise(*few, set(KNOWN))) == ["passed"]
+    alone = guards.noise(*five, set(KNOWN))
+    assert states(guards.standing(alone)) == ["failed"]
+    fine = Check(name="noise", state="passed", sentence="fine", p=0.6)
+    among = guards.standing([*alone, fine])
+    assert states(among) == ["passed", "passed"] and "among 2 figures" in among[0].sentence
+
+
 @pytest.mark.parametrize(
     ("time", "size", "expected"),
     [(12.0, 10, ["passed", "passed"]), (15.0, 10, ["passed", "failed"]), (10.0, 20, ["failed", "passed"])],
