@@ -324,7 +324,12 @@ def _limits(settings: Settings) -> ManagerLimits:
         waiting=settings.queues.conversation,
         active=settings.queues.all,
         deadlines=Deadlines(
-            deadline, deadline, settings.actions.deadline_s, settings.actions.words_deadline_s, rank=deadline
+            deadline,
+            deadline,
+            settings.actions.deadline_s,
+            settings.actions.words_deadline_s,
+            rank=deadline,
+            transcribe=max(settings.voice.deadline_s, deadline),
         ),
     )
 

@@ -76,7 +76,8 @@ async def open_voice(bot: Bot) -> Voice:
 
 def voice_of(bot: Bot, recogniser: Recogniser, speaker: Speaker, parts: Parts) -> Voice:
     """A bot's voice from a recogniser and a speaker; detector and turn head are those of `parts`."""
-    runner = Runner(recogniser, RunnerLimits(max_batch=_BATCH, deadline=bot.settings.voice.deadline_s))
+    deadline = max(bot.settings.voice.deadline_s, bot.settings.runner.deadline_s)  # the latter is longer for `patient`
+    runner = Runner(recogniser, RunnerLimits(max_batch=_BATCH, deadline=deadline))
     likely = likely_words(bot)
 
     def observe(conversation: str, turn: int, stage: str, seconds: float) -> None:

@@ -132,7 +132,8 @@ function receive(frame) {
       return line("user", frame.text);
     case "say":
       if (talk?.text) speak(frame.text);
-      return line("bot", frame.text);
+      state("Speaking");
+      return line("bot", frame.text, frame.message);
     case "interrupted":
       $("log").lastElementChild?.classList.add("cut");
       return state("Listening");
@@ -149,13 +150,19 @@ function speak(text) {
   speechSynthesis.speak(new SpeechSynthesisUtterance(text));
 }
 
-function line(who, text) {
+function line(who, text, message = "") {
+  const last = $("log").lastElementChild;
+  if (message && last?.dataset.message === message) {
+    last.append(text);
+    return;
+  }
   const item = document.createElement("li");
   item.className = who;
+  item.dataset.message = message;
   const speaker = document.createElement("span");
   speaker.className = "hush";
   speaker.textContent = who === "user" ? "You: " : "Assistant: ";
-  item.append(speaker, text.trim());
+  item.append(speaker, text.trimStart());
   $("log").append(item);
   item.scrollIntoView({ block: "nearest" });
 }
