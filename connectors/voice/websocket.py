@@ -28,6 +28,8 @@ from connectors.voice.session import Call
 from connectors.voice.sockets import Desk, Peer, parsed, upgraded
 
 FRAME_BYTES = 65_536
+BROWSER = "browser"
+"""The `id` of a speaker that leaves it to the caller's browser."""
 _PER_CHARACTER = RATE // 14
 
 
@@ -149,12 +151,14 @@ async def serve(request: web.Request, gateway: Gateway, parts: Parts, desk: Desk
     conversation = start.conversation or new_conversation()
     address = Address(channel="voice", conversation=conversation, sender=conversation)
     wire: BrowserWire = BrowserWire(peer)
-    if start.speech == "text":
+    text = start.speech == "text" or parts.speaker.id == BROWSER
+    if text:
         wire, parts = TextWire(peer), replace(parts, speaker=ElsewhereSpoken())
     call = Call(wire, gateway, parts, address)
     if isinstance(wire, TextWire):
         wire.call = call
-    await peer.send({"type": "started", "conversation": conversation, "rate": RATE})
+    speech = "text" if text else "audio"
+    await peer.send({"type": "started", "conversation": conversation, "rate": RATE, "speech": speech})
     await desk.lead(call, lambda: _read(socket, peer, call, Resampler(start.rate, RATE)))
     await peer.close()
     return socket

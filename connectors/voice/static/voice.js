@@ -111,6 +111,7 @@ function ended(reason) {
 function receive(frame) {
   switch (frame.type) {
     case "started":
+      talk.text = frame.speech === "text";
       return state("Listening");
     case "mark":
       return talk?.speaker.port.postMessage(frame.name);
