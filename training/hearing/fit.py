@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from bot.core.speech import RATE
+from training.hearing.card import card
 from training.hearing.corpus import PART, Clip, Corpus, opened, speak, store
 from training.hearing.net import Batch, Hearing, Tokens, mels, written
 from training.hearing.picture import picture
@@ -86,7 +87,7 @@ class Measured:
 
 
 def fit(data: Path, recipe: Recipe, out: Path, progress: Progress = silent) -> dict[str, Any]:
-    """Train the starter into `out/model.pt`; its figures, also in `out/figures.json`. A run broken off goes on.
+    """Train the starter into `out/model.pt`, with its card; the figures. What was broken off goes on.
 
     Raises:
         NotFound: a program or a recording is missing.
@@ -101,6 +102,7 @@ def fit(data: Path, recipe: Recipe, out: Path, progress: Progress = silent) -> d
     figures["measured"] = [asdict(one) for one in run.measured]
     (out / "figures.json").write_text(json.dumps(figures) + "\n")
     (out / "curve.svg").write_text(picture(curve, run.measured))
+    (out / "README.md").write_text(card(figures))
     return figures
 
 
@@ -112,6 +114,7 @@ class Run:
         self.corpus, self.dev = Growing(recipe, out / "corpus"), _dev(recipe, out)
         self.people = _people(data, recipe, out)
         self.measured = _measured(out)
+        self._since = 0.0
 
     def go(self, progress: Progress) -> list[Point]:
         """Train to the end; the curve."""
@@ -182,7 +185,7 @@ class Run:
         (self.out / "curve.svg").write_text(picture(curve, self.measured))
 
     def _spent(self) -> float:
-        now, before = time.process_time(), getattr(self, "_since", 0.0)
+        now, before = time.process_time(), self._since
         self._since = now
         return now - before
 

@@ -72,6 +72,7 @@ def test_a_run_that_is_broken_off_ends_as_one_that_is_not(data: Path, tmp_path: 
     clip = held_out(1, seed=3, recorded=0)[0]
     assert len(hear(opened(tmp_path / "whole" / "model.pt"), [clip.samples])) == 1
     assert (tmp_path / "whole" / "curve.svg").read_text().startswith("<svg")
+    assert "6 steps of 3 utterances" in (tmp_path / "whole" / "README.md").read_text()
     with pytest.raises(ValueError, match="another plan"):
         fit(data, replace(TINY, steps=9), tmp_path / "whole")
 
