@@ -206,17 +206,21 @@ def _speaker(project: Project) -> Finding:
     """What says the answers of calls: it must say a word."""
     if not project.settings.voice.enabled:
         return Finding("speaker", "ok", "none; calls are not taken")
-    return Finding("speaker", "ok", f"{asyncio.run(_spoke(project))} speaks")
+    who, faults = asyncio.run(_spoke(project))
+    if faults:
+        return Finding(
+            "speaker", "warning", "; ".join(faults), "its fallback speaks; mend `voice` in bot.yml or start it"
+        )
+    return Finding("speaker", "ok", f"{who} speaks")
 
 
-async def _spoke(project: Project) -> str:
+async def _spoke(project: Project) -> tuple[str, list[str]]:
     from bot.speaking import check_speaker, open_speaker_of
 
     voice = project.settings.voice
     speaker = await open_speaker_of(voice)
     try:
-        await check_speaker(speaker, voice.language or project.settings.languages[0])
-        return speaker.id
+        return speaker.id, await check_speaker(speaker, voice.language or project.settings.languages[0])
     finally:
         await speaker.close()
 

@@ -39,7 +39,7 @@ def speakable(text: str, language: str) -> str:
 
 def without_emphasis(text: str) -> str:
     """Words without the marks of emphasis."""
-    return _EMPHASIS.sub("", text)
+    return " ".join(_EMPHASIS.sub(" ", text).split())
 
 
 def parts_of(text: str, language: str) -> list[Part]:

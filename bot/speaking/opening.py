@@ -10,9 +10,9 @@ from bot.core.speech import Speaker, Speech
 from bot.sections import SpeakerSettings, VoiceSettings
 from bot.sound import Samples
 from bot.speaking.cache import Cached, Sounds
-from bot.speaking.chain import Chain
 from bot.speaking.espeak import EspeakSpeaker
 from bot.speaking.openai import OpenAISpeaker
+from bot.speaking.pace import NAME
 from bot.speaking.spoken import Spoken
 from bot.speaking.wyoming import WyomingSpeaker
 
@@ -54,7 +54,7 @@ async def open_speaker_of(settings: VoiceSettings) -> Speaker:
             await speaker.close()
         raise
     sounds = Sounds(settings.speaker.cache_mib * _MIB)
-    return Spoken(Chain([Cached(speaker, sounds) for speaker in opened]))
+    return Spoken([Cached(speaker, sounds) for speaker in opened])
 
 
 async def _engine(settings: SpeakerSettings) -> Speaker:
@@ -65,15 +65,25 @@ async def _engine(settings: SpeakerSettings) -> Speaker:
     return await EspeakSpeaker.open(settings)
 
 
-async def check_speaker(speaker: Speaker, language: str = "en") -> None:
-    """Say a word and listen.
+async def check_speaker(speaker: Speaker, language: str = "en") -> list[str]:
+    """Let everybody of the chain say a word; gives what is wrong with those that cannot.
 
     Raises:
-        SkillError: nobody of the chain can speak.
+        SkillError: nobody can.
     """
     if isinstance(speaker, Silent):
-        return
-    async with aclosing(speaker.speak(Speech("Yes.", language))) as sound:
-        async for _ in sound:
-            return
-    raise SkillError("speaker", f"{speaker.id} gave no sound")
+        return []
+    chain = speaker.speakers if isinstance(speaker, Spoken) else (speaker,)
+    faults = [fault for one in chain if (fault := await _fault(one, language))]
+    if len(faults) == len(chain):
+        raise SkillError(NAME, "; ".join(faults))
+    return faults
+
+
+async def _fault(speaker: Speaker, language: str) -> str:
+    try:
+        async with aclosing(speaker.speak(Speech("Yes.", language))) as sound:
+            await anext(sound)
+    except SkillError as error:
+        return str(error).removeprefix(f"skill {NAME!r}: ")
+    return ""

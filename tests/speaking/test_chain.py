@@ -109,9 +109,9 @@ async def test_silence_is_a_failure(steps: tuple[Samples, ...]) -> None:
 
 
 async def test_the_time_of_the_listener_does_not_count() -> None:
-    sound = paced(said(*[TONE] * 4), Times(total_s=0.2), "it")
+    sound = paced(said(*[TONE] * 4), Times(total_s=0.05), "it")
     async for _ in sound:
-        await asyncio.sleep(0.07)
+        await asyncio.sleep(0.02)
 
 
 async def test_silence_before_the_first_sound_is_not_waited_for() -> None:
@@ -128,7 +128,7 @@ async def test_an_endless_sound_is_given_up() -> None:
 
 async def test_words_are_said_and_pauses_are_kept() -> None:
     tone = ToneSpeaker()
-    sound = await sound_of(Spoken(tone).speak(Speech('It is **5**<break time="250ms"/>✓ now')))
+    sound = await sound_of(Spoken([tone]).speak(Speech('It is **5**<break time="250ms"/>✓ now')))
     assert [speech.text for speech in tone.said] == ["It is five", "now."]
     assert len(sound) == round((len("It is five") + len("now.")) * 0.01 * RATE) + RATE // 4
 
@@ -145,7 +145,16 @@ async def test_a_chain_is_opened_as_the_settings_say() -> None:
     speaker = await open_speaker_of(VoiceSettings(speaker=far, fallbacks=(SpeakerSettings(),)))
     assert speaker.id.startswith("wyoming at 127.0.0.1:1 en=amy | espeak-ng 1.")
     assert len(await sound_of(speaker.speak(YES)))
+    (fault,) = await check_speaker(speaker)
+    assert "is it running" in fault
     await speaker.close()
+
+
+async def test_a_text_without_an_end_is_said_in_parts() -> None:
+    tone = ToneSpeaker(seconds_per_character=0.0001)
+    await sound_of(Spoken([tone]).speak(Speech("and so on " * 200 + "x" * 1_000)))
+    assert max(len(speech.text) for speech in tone.said) <= 600
+    assert " ".join(speech.text for speech in tone.said[:4]).startswith("and so on and so on")
 
 
 async def test_a_speaker_that_is_not_there_fails_its_check() -> None:
