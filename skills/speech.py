@@ -62,7 +62,7 @@ class SpeechOptions:
     margin: float = 0.5
     beams: int = 1
     biased_beams: int = 4
-    boost: float = 2.0
+    boost: float = 1.5
     temperatures: tuple[float, ...] = (0.0, 0.4, 0.8)
     times: bool = False
     words: bool = True
@@ -82,7 +82,7 @@ class SpeechOptions:
             raise InputError("margin and longest are to be no less than 0 seconds")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Window:
     """A piece of a sound that is recognised at once. `begin`: where it lies, in samples."""
 
@@ -111,7 +111,8 @@ class Whisper:
     def _prepare(self) -> None:
         rules = Rules(self.tokens, times=self.options.times)
         self._writer = Writer(self._engine, rules, self.tokens.end, self.tokens.mark("nospeech"))
-        self._room = self.files.shape.n_audio_ctx * _POSITION
+        self._positions = self.files.shape.n_audio_ctx
+        self._room = self._positions * _POSITION
 
     def with_options(self, options: SpeechOptions) -> Whisper:
         """The same model, working in another way; nothing is loaded again, and the two take turns.
@@ -167,10 +168,11 @@ class Whisper:
         self._tell_languages(windows)
         self._write(windows, self.options.temperatures[0], 0)
         doubted = [window for window in windows if self._doubted(window)]
-        if self.options.context == "auto" and doubted:
-            for window in doubted:
+        if self.options.context == "auto":
+            short = [window for window in doubted if window.sound and window.sound.positions < self._positions]
+            for window in short:
                 window.sound = self._encode(window, full=True)
-            self._write(doubted, self.options.temperatures[0], 0)
+            self._write(short, self.options.temperatures[0], 0)
         for seed, temperature in enumerate(self.options.temperatures[1:], 1):
             doubted = [window for window in doubted if self._doubted(window)]
             self._write(doubted, temperature, seed)
@@ -185,7 +187,7 @@ class Whisper:
         return failed(window.draft, window.text, bounds) and not silent(window.draft, bounds)
 
     def _encode(self, window: _Window, *, full: bool) -> Encoded:
-        positions = self.files.shape.n_audio_ctx
+        positions = self._positions
         if not full:
             needed = len(window.samples) / _POSITION + self.options.margin * 50
             positions = min(max(math.ceil(needed / _ROUND) * _ROUND, _LEAST), positions)
@@ -232,7 +234,7 @@ class Whisper:
         before = self._before(window.utterance)
         room = self.files.shape.n_text_ctx
         most = room // 2
-        if window.sound.positions < self.files.shape.n_audio_ctx:
+        if window.sound.positions < self._positions:
             most = min(most, 16 + 20 * window.sound.positions // 50)
         prompt = (*before, *begin)
         words = window.utterance.words
@@ -278,7 +280,8 @@ class Whisper:
         for piece in self.tokens.words(tokens, window.language):
             text, end = self.tokens.decode(piece), place + len(piece)
             odds = float(np.exp(np.mean(draft.odds[place:end])))
-            word = Word(text.strip(), float(offset + begins[place]), float(offset + begins[end]), min(odds, 1.0))
+            start, stop = float(offset + begins[place]), float(offset + begins[end])
+            word = Word(text.strip(), start, max(stop, start + 0.02), min(odds, 1.0))
             place = end
             if found and text.strip() and all(sign in _PUNCTUATION for sign in text.strip()):
                 last = found.pop()
@@ -289,15 +292,16 @@ class Whisper:
 
 
 def cuts(sound: Floats, room: int) -> list[tuple[int, int]]:
-    """Where a sound is cut, as (begin, end) in samples: into pieces of at most `room`, at the quietest 200 ms near the
-    end of each."""
+    """Where a sound is cut, as (begin, end) in samples: into pieces of at most `room`, in the middle of the quietest
+    200 ms near the end of each, the latest of them."""
     found, begin = [], 0
     while len(sound) - begin > room:
         searched = min(int(_SEARCHED * RATE), room // 2)
         first = begin + room - searched
         sums = np.concatenate([[0.0], np.cumsum(np.square(sound[first : begin + room], dtype=np.float64))])
         width = RATE // 5
-        end = first + int((sums[width:] - sums[:-width]).argmin()) + width // 2
+        quiet = (sums[width:] - sums[:-width])[::-1]
+        end = first + len(quiet) - 1 - int(quiet.argmin()) + width // 2
         found.append((begin, end))
         begin = end
     return [*found, (begin, len(sound))] if begin < len(sound) else found

@@ -1,10 +1,10 @@
 """Words that are likely, as a tree of tokens: a text that goes along a branch earns a boost, and loses it if it leaves.
 
-A boost of `strength` (nats) is added to each next token of a branch, so that a name which the model half hears comes
-among the texts that are followed. What a text has earned on a branch is only its own when the word is complete and
-another one begins: else it is taken back (retraction), so that a common word that begins like a name is not pushed
-towards it. Source: the tries of Le et al. 2021, "Contextualized Streaming End-to-End Speech Recognition with Trie-Based
-Deep Biasing and Shallow Fusion".
+A boost of `strength` (nats) is added to each next token of a branch, for the first four of them, so that a name which
+the model half hears comes among the texts that are followed. What a text has earned on a branch is only its own when
+the word is complete and another one begins: else it is taken back (retraction), so that a common word that begins like
+a name is not pushed towards it. Source: the tries of Le et al. 2021, "Contextualized Streaming End-to-End Speech
+Recognition with Trie-Based Deep Biasing and Shallow Fusion".
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from skills.speech_tokens import SpeechTokens
 
 MOST = 1000
 """Words that are looked at; those after them are not."""
+_TOKENS = 4
+"""Tokens of a word that earn: else a word of many tokens would win over anything."""
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _DIGITS = {str(n): said for n, said in enumerate(_NUMBERS)}
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]")
@@ -65,7 +67,7 @@ class WordTree:
         active = []
         for node, earned in (*path.active, (self._root, 0.0)):
             if (child := node.children.get(token)) is not None:
-                active.append((child, earned + self._strength))
+                active.append((child, min(earned + self._strength, _TOKENS * self._strength)))
         return Path(tuple(active), kept)
 
     def _whole(self, path: Path) -> float:

@@ -114,7 +114,8 @@ class Texts:
         step.total[0] = lengths.max()
         self._session.run_with_iobinding(step.binding)
         self._lengths = lengths
-        logits, aligned = (value.numpy() for value in step.binding.get_outputs()[-2:])
+        # Copies, as the next run writes into the same memory.
+        logits, aligned = (value.numpy().copy() for value in step.binding.get_outputs()[-2:])
         return Said(logits, aligned)
 
     def _prepared(self, tokens: int, last: Sequence[tuple[int, int]], first: Sequence[int]) -> _Step:
@@ -127,7 +128,7 @@ class Texts:
         rows, binding = len(self._lengths), self._session.io_binding()
         picks = np.array([*last, *enumerate(first)], np.int64)
         ids, places = np.zeros((rows, tokens), np.int64), np.zeros((rows, tokens), np.int64)
-        step = _Step(binding, ids, places, np.zeros(rows, np.int32), np.zeros(1, np.int32))
+        step = _Step(binding, ids, places, picks, np.zeros(rows, np.int32), np.zeros(1, np.int32))
         given: dict[str, npt.NDArray[Any]] = {"ids": ids, "places": places, "picks": picks, **self._crossed}
         given |= {"ends": step.ends, "total": step.total}
         for name, array in given.items():
@@ -144,11 +145,12 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A run of the graph that is prepared: what goes in is written into the arrays."""
+    """A run of the graph that is prepared: what goes in is written into the arrays, which it keeps alive."""
 
     binding: Any
     ids: npt.NDArray[np.int64]
     places: npt.NDArray[np.int64]
+    picks: npt.NDArray[np.int64]
     ends: npt.NDArray[np.int32]
     total: npt.NDArray[np.int32]
 

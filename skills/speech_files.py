@@ -42,6 +42,8 @@ NAMED = {
     "turbo": "aff26ae408abcba5fbf8813c21e62b0941638c5f6eebfb145be0c9839262a19a",
 }
 """The published models and the sha256 of their files."""
+STARTER = Path(__file__).parent / "starter_ear" / "model.pt"
+"""The checkpoint that is meant by `starter`."""
 MANIFEST, RANKS, FILTERS = "manifest.json", "ranks.tiktoken", "filters.npy"
 _KEPT = 4
 """Converted models that stay on disk."""
@@ -70,17 +72,26 @@ def find_model(source: str, precision: Precision = "auto", sha256: str = "", sta
         IntegrityError: it is not the one that is pinned, or is damaged.
         StorageUnavailable: the files cannot be written.
     """
-    path = Path(source).expanduser()
-    if source not in NAMED and not path.is_file():
-        names = ", ".join(NAMED)
-        raise NotFound(f"no recogniser {source!r}: expected a checkpoint file (.pt) or one of {names}")
-    digest = NAMED[source] if source in NAMED else sha256_of(path)
+    source = str(STARTER) if source == "starter" else source
+    digest = NAMED[source] if source in NAMED else _digest(Path(source).expanduser())
     if sha256 and sha256.lower() != digest:
         raise IntegrityError(source, f"expected sha256 {sha256.lower()}, found {digest}; fetch the file again")
     folder = state or cache_folder() / "speech"
     name = hashlib.sha256(f"{digest}\n{GRAPH_VERSION}\n{precision}".encode()).hexdigest()[:24]
     found = opened(folder / name)
     return found if found is not None else _converted(source, digest, precision, folder, name)
+
+
+def _digest(path: Path) -> str:
+    if path.is_file():
+        return sha256_of(path)
+    if path == STARTER:
+        raise NotFound(
+            f"the starter recogniser is not at {path}; train it with `python -m training.hearing`, or set "
+            "`voice.recogniser` to a Whisper checkpoint (.pt) or to a published model such as base"
+        )
+    names = ", ".join(NAMED)
+    raise NotFound(f"no recogniser {str(path)!r}: expected a checkpoint file (.pt) or one of starter, {names}")
 
 
 def _converted(source: str, digest: str, precision: Precision, folder: Path, name: str) -> SpeechFiles:

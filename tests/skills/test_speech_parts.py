@@ -30,7 +30,8 @@ def test_a_path_goes_through_every_row(size: tuple[int, int]) -> None:
     found = path_starts(np.random.default_rng(0).normal(size=size))
     assert len(found) == size[0]
     assert (np.diff(found) >= 0).all()
-    assert 0 <= found[0] and found[-1] < size[1]
+    assert found[0] >= 0
+    assert found[-1] < size[1]
 
 
 def test_a_word_begins_where_it_was_attended_to() -> None:
