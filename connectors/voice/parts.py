@@ -69,6 +69,19 @@ def _nothing(*told: Any) -> None:
     """Nobody wants to know."""
 
 
+@dataclass(slots=True)
+class Load:
+    """How much the recogniser has to do for all calls: a live transcript must not keep anybody's answer waiting."""
+
+    partial: int = 0
+    final: int = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is time for a live transcript."""
+        return not (self.partial or self.final)
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The models behind calls. `words` gives spellings that are likely in a conversation; `keep` stores sound and gives
@@ -84,6 +97,7 @@ class Parts:
     hush: Callable[[str], None] = _nothing
     observe: Callable[[str, int, str, float], None] = _nothing
     manners: Manners = field(default_factory=Manners)
+    load: Load = field(default_factory=Load)
 
 
 NewsKind = Literal[

@@ -60,7 +60,6 @@ class Call(Teller):
         self._tasks: set[asyncio.Task[Any]] = set()
         self._turn = asyncio.Lock()
         self._mouth = asyncio.Lock()
-        self._partial: asyncio.Task[None] | None = None
         self._final: asyncio.Task[Heard] | None = None
         self._answer: Answer | None = None
         self._answering: asyncio.Task[None] | None = None
@@ -168,8 +167,8 @@ class Call(Teller):
                 if decision.continues:
                     await self._take_back()
             case h.PartialWanted():
-                if self._partial is None or self._partial.done():
-                    self._partial = self._spawn(self._hear_partly(decision.start, decision.end))
+                if self._parts.load.idle:
+                    self._spawn(self._hear_partly(decision.start, decision.end))
             case h.MaybeDone():
                 self._begin_final(decision.start, decision.end)
             case h.GoesOn() | h.Dropped():
@@ -205,7 +204,11 @@ class Call(Teller):
 
     async def _hear_partly(self, start: float, end: float) -> None:
         with suppress(BotError):
-            heard = await self._recognise(start, end)
+            self._parts.load.partial += 1
+            try:
+                heard = await recognise(self._parts, self.address.conversation, self._tape.cut(start, end))
+            finally:
+                self._parts.load.partial -= 1
             if self._state.phase == "speaking":
                 self._tell("partial", text=heard.text)
                 await self._signal(h.Words(heard.text, language=heard.language))
@@ -229,7 +232,11 @@ class Call(Teller):
             await self._signal(h.Likely(likely))
 
     async def _recognise(self, start: float, end: float) -> Heard:
-        return await recognise(self._parts, self.address.conversation, self._tape.cut(start, end))
+        self._parts.load.final += 1
+        try:
+            return await recognise(self._parts, self.address.conversation, self._tape.cut(start, end))
+        finally:
+            self._parts.load.final -= 1
 
     def _end_turn(self, done: h.TurnDone) -> None:
         final, self._final = self._final, None
