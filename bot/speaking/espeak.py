@@ -32,6 +32,8 @@ _VOICES = {"en": "en-gb", "en-us": "en-us", "zh": "cmn"}
 """Voices of languages whose code is not a voice of espeak-ng, or not the one meant."""
 _VOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,63}")
 _EMPHASIS = re.compile(r"&lt;(/?)emphasis&gt;")
+_LETTER_A = re.compile(r"\bA(?= (?:[A-Z]|zero|one|two|three|four|five|six|seven|eight|nine)\b)|(?<=\w )A(?![\w-])")
+"""An A that is no article; English voices name the letter only where a dash follows."""
 _WAIT_S = 5.0
 
 
@@ -81,7 +83,7 @@ class EspeakSpeaker:
             self._program, "--stdin", "--stdout", "-m", "-b", "1", "-v", voice, "-s", str(pace), "-a", _LOUDNESS
         )
         try:
-            async with aclosing(_spoken(process, _marked(speech.text))) as sound:
+            async with aclosing(_spoken(process, _marked(_lettered(speech.text, voice)))) as sound:
                 async for piece in sound:
                     yield piece
             if await process.wait():
@@ -135,6 +137,10 @@ async def _spoken(process: asyncio.subprocess.Process, text: str) -> AsyncGenera
         rest = part[even:]
         yield resampler.run(from_pcm16(part[:even]))
     yield resampler.run(from_pcm16(b""), last=True)
+
+
+def _lettered(text: str, voice: str) -> str:
+    return _LETTER_A.sub("A-", text) if voice.startswith("en") else text
 
 
 def _marked(text: str) -> str:

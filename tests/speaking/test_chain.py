@@ -109,9 +109,9 @@ async def test_silence_is_a_failure(steps: tuple[Samples, ...]) -> None:
 
 
 async def test_the_time_of_the_listener_does_not_count() -> None:
-    sound = paced(said(*[TONE] * 4), Times(total_s=0.05), "it")
+    sound = paced(said(*[TONE] * 4), Times(total_s=0.2), "it")
     async for _ in sound:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.07)
 
 
 async def test_silence_before_the_first_sound_is_not_waited_for() -> None:

@@ -94,6 +94,14 @@ async def test_languages_voices_and_pace_are_heard() -> None:
     assert len(sounds[3]) < 0.7 * len(sounds[0])
 
 
+async def test_the_letter_a_of_a_code_is_no_article() -> None:
+    speaker = await opened()
+    spelled, named = [
+        await sound_of(speaker.speak(Speech(f"Gate {name} is open."))) for name in ("four A", "four eigh")
+    ]
+    assert len(spelled) == len(named)
+
+
 async def test_emphasis_is_louder_or_longer() -> None:
     speaker = await opened()
     plain = await sound_of(speaker.speak(Speech("It is late today.")))
