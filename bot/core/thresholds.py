@@ -27,13 +27,13 @@ class Thresholds:
     """Level below which nothing is speech."""
     start_ms: float = 64.0
     """Speech that begins an utterance, or goes on with it after a pause."""
-    stop_ms: float = 160.0
+    stop_ms: float = 128.0
     """Silence that is a pause: the time to recognise and to ask for the probability that the turn is over."""
     lead_ms: float = 300.0
     """Sound before the first speech that belongs to the utterance."""
     partial_ms: float = 320.0
     """How often a live transcript is wanted while somebody speaks."""
-    sure: float = 0.8
+    sure: float = 0.6
     """Probability that the turn is over from which the shortest wait is enough."""
     unsure: float = 0.1
     """Probability below which the longest wait is needed."""
@@ -41,7 +41,7 @@ class Thresholds:
     """Silence that ends a turn which is surely over."""
     default_ms: float = 600.0
     """Silence that ends a turn when nobody tells how likely it is over."""
-    longest_ms: float = 2500.0
+    longest_ms: float = 2000.0
     """Silence that ends every turn."""
     turn_ms: float = 30_000.0
     """Longest turn; what is said after it is another one."""
