@@ -42,7 +42,8 @@ class Recipe:
 
     `sentences` are spoken in all, a further thousand every `grow` steps, a share `recorded` of them by flite; `people`
     is the share of human recordings in a batch. The first `short` steps begin with the shortest utterances, which are
-    soon aligned and cost little (Amodei et al. 2016). Every `measure` steps `dev` held-out utterances tell the error rate.
+    soon aligned and cost little (Amodei et al. 2016). Every `measure` steps `dev` held-out utterances tell the error
+    rate.
     """
 
     sentences: int = 24_000
