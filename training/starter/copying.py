@@ -1,11 +1,12 @@
-"""First weights that already copy: what followed a token before, follows it again.
+"""First weights that already copy: what followed these tokens before, follows them again.
 
 A small model learns to copy late: two layers must agree on it, and before they do neither gains (induction heads,
-Olsson et al. 2022). So they are written down here. Every token's embedding has one number in common; by it half of the
-heads of the first layer look at the token before, which rotary positions make exact, and carry it over. The heads of
-the second look for a place whose token before is this token, by dimensions that positions hardly turn, and bring what
-stands there to the output. They hold for any embeddings, so they stay as they are while all else is trained around
-them: left free, they were half undone before anything better was learned.
+Olsson et al. 2022). So they are written down here. Every token's embedding has one number in common; by it two heads of
+the first layer look one and two tokens back, which rotary positions make exact, and carry what they see over. Heads of
+the second look for a place whose token before is this token, others for one where the two before are this one and the
+one before it, by dimensions that positions hardly turn, and bring what stands there to the output. They hold for any
+embeddings, so they stay as they are while all else is trained around them: left free, they were half undone before
+anything better was learned.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ _SPREAD = 0.1
 """Standard deviation of the embeddings: tied to the output, it makes a copied token the likeliest by far."""
 _COMMON = 4.0
 """The number that all embeddings share, in standard deviations."""
-_BEFORE, _CARRIED, _SHARP, _BROUGHT = 8.0, 0.4, 5.0, 3.0
+_BACK, _CARRIED, _SAME, _BEFORE, _BROUGHT = 10.0, 0.4, 6.0, 4.0, 3.0
+"""How strong they are: looking back, carrying, matching this token and the one before it, bringing."""
 _QUICK = 4
 """Pairs of dimensions that turn fast enough to tell neighbours apart."""
 _STILL = 1e-3
@@ -25,7 +27,8 @@ _STILL = 1e-3
 
 
 def begin_copying(model: Any, seed: int) -> None:
-    """Write the attention of two layers into an untrained Llama and freeze it, if it has two heads and two layers."""
+    """Write the attention of two layers into an untrained Llama and freeze it, if it has the room: four heads or more
+    in two layers, and a width of four times as many dimensions as a head needs for a token."""
     import torch
 
     shape = model.config
@@ -33,15 +36,15 @@ def begin_copying(model: Any, seed: int) -> None:
     size = width // heads
     angles = shape.rope_parameters["rope_theta"] ** (-torch.arange(0, size, 2) / size)
     still = (angles < _STILL).nonzero()[:, 0]
-    slice_, carriers = 2 * len(still), heads // 2
-    carried = 2 * slice_
-    if not carriers or shape.num_hidden_layers < 2 or 2 * carriers * carried >= width or carried > size:
+    matched = torch.cat([still, still + size // 2])
+    known = 2 * len(matched)
+    if heads < 4 or shape.num_hidden_layers < 2 or known > size or 4 * known >= width:
         return
     draw = torch.Generator().manual_seed(seed)
     # Directions at right angles, none of them the common number's: a token is read by some and carried in others.
-    basis = torch.linalg.qr(torch.randn(width - 1, 2 * carriers * carried, generator=draw))[0]
-    read, kept = torch.cat([torch.zeros(1, basis.shape[1]), basis]).chunk(2, 1)
-    first, second = (layer.self_attn for layer in model.model.layers[:2])
+    basis = torch.linalg.qr(torch.randn(width - 1, 4 * known, generator=draw))[0]
+    read, other, before, second = torch.cat([torch.zeros(1, 4 * known), basis]).chunk(4, 1)
+    first, last = (layer.self_attn for layer in model.model.layers[:2])
     for layer in model.model.layers[:2]:
         layer.self_attn.requires_grad_(False)
         layer.input_layernorm.requires_grad_(False)
@@ -49,28 +52,36 @@ def begin_copying(model: Any, seed: int) -> None:
         embeddings = model.get_input_embeddings().weight
         embeddings.normal_(0, _SPREAD, generator=draw)
         embeddings[:, 0] = _COMMON * _SPREAD
-        for head in range(carriers):
-            part = slice(head * carried, (head + 1) * carried)
-            _look_before(first, head, size, angles[:_QUICK], _COMMON / math.sqrt(1 + _COMMON**2 / width))
-            _pass(first, head, size, read[:, part], kept[:, part] * _CARRIED)
+        for head, kept in enumerate((before, second)):
+            turns = angles[:_QUICK] * (head + 1)
+            _look_back(first, head, size, turns, _COMMON / math.sqrt(1 + _COMMON**2 / width))
+            _pass(first, head, size, read, kept * _CARRIED)
         for head in range(heads):
-            part = slice(head * slice_, (head + 1) * slice_)
-            _clear(second, head, size)
-            rows = torch.cat([still, still + size // 2]) + head * size
-            second.q_proj.weight[rows] = _SHARP * read[:, part].T
-            second.k_proj.weight[rows] = _SHARP * kept[:, part].T
-            part = slice(head % carriers * carried, (head % carriers + 1) * carried)
-            _pass(second, head, size, read[:, part], read[:, part] * _BROUGHT)
+            _clear(last, head, size)
+            rows = matched + head * size
+            part = slice(head % 2 * len(matched), (head % 2 + 1) * len(matched))
+            _match(last, rows, read[:, part] * _SAME, before[:, part] * _SAME)
+            if head >= heads // 2:
+                _match(last, rows[::2], read[:, part][:, ::2] * _SAME, before[:, part][:, ::2] * _SAME)
+                _match(last, rows[1::2], before[:, part][:, 1::2] * _BEFORE, second[:, part][:, 1::2] * _BEFORE)
+            brought = (read, other)[head % 2]
+            _pass(last, head, size, brought, brought * _BROUGHT)
 
 
-def _look_before(attention: Any, head: int, size: int, angles: Any, common: float) -> None:
-    """Attend to the place one before: a key is turned by one place against a query."""
+def _look_back(attention: Any, head: int, size: int, turns: Any, common: float) -> None:
+    """Attend to an earlier place: a key is turned against a query as far as the places between them turn it back."""
     _clear(attention, head, size)
-    for pair, angle in enumerate(angles.tolist()):
-        row, strength = head * size + pair, _BEFORE / common
+    for pair, turn in enumerate(turns.tolist()):
+        row, strength = head * size + pair, _BACK / common
         attention.q_proj.weight[row, 0] = strength
-        attention.k_proj.weight[row, 0] = strength * math.cos(angle)
-        attention.k_proj.weight[row + size // 2, 0] = strength * math.sin(angle)
+        attention.k_proj.weight[row, 0] = strength * math.cos(turn)
+        attention.k_proj.weight[row + size // 2, 0] = strength * math.sin(turn)
+
+
+def _match(attention: Any, rows: Any, asked: Any, offered: Any) -> None:
+    """Attend where what stands in the directions `offered` is what stands here in `asked`; both (width, n)."""
+    attention.q_proj.weight[rows] = asked.T
+    attention.k_proj.weight[rows] = offered.T
 
 
 def _pass(attention: Any, head: int, size: int, read: Any, written: Any) -> None:

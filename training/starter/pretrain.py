@@ -38,7 +38,7 @@ class Recipe:
     layers: int = 6
     length: int = 512
     batch: int = 8
-    tokens: int = 4_000_000
+    tokens: int = 2_600_000
     tasks: float = 0.1
     talk: float = 0.1
     rate: float = 1e-3
