@@ -3,6 +3,7 @@
     python -m benchmarks.year --write docs/benchmarks      # docs/benchmarks/year.md: Banking77
     python -m benchmarks.year clinc150                     # the larger set, the review queue's year only
     python -m benchmarks.year --quick                      # our own demo's examples, in seconds
+    python -m benchmarks.year --stored --write docs/benchmarks   # tables and picture of year.json, anew
 
 The train rows of a public data set come as twelve months of conversations (`benchmarks.year_world`). The bot begins
 with five examples an intent for a part of the intents; customers bring new wishes each month, for which an author
@@ -21,11 +22,12 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from benchmarks.year_bot import Month, Setting, Year, cpu
 from benchmarks.year_data import Rows, accuracy, keep, open_encoder, shop
@@ -90,7 +92,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--alone", action="store_true", help="without the year of random corrections")
     parser.add_argument("--write", type=Path, help="a folder for year.json and year.svg")
     parser.add_argument("--keep", type=Path, help="a folder for the encoded rows, and for the months as they pass")
+    parser.add_argument("--stored", action="store_true", help="run nothing: show what year.json holds")
     given = parser.parse_args(arguments)
+    if given.stored:
+        return _show(given.write, json.loads((given.write / "year.json").read_text("utf-8")))
     name, began = "shop" if given.quick else given.set, time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         kept = given.keep or Path(folder)
@@ -104,13 +109,20 @@ def main(arguments: Sequence[str]) -> int:
             tasks = {title: pool.submit(run, setting, kept) for title, setting in wanted.items()}
             full = accuracy(fit_intent(rows.train, loaded), rows.dev, loaded)[0]
             years = {title: task.result() for title, task in tasks.items()}
-    told = f"{_told(years, full)}\n{time.perf_counter() - began:.0f} s, {cpu():.0f} CPU s\n"
+    took = f"{name}, seed {given.seed}: {time.perf_counter() - began:.0f} s, {cpu():.0f} CPU s"
+    shown = {title: [asdict(month) for month in year] for title, year in years.items()}
+    return _show(given.write, {"full": full, "took": took, "years": shown})
+
+
+def _show(folder: Path | None, found: Mapping[str, Any]) -> int:
+    """Print the tables; write them, the picture and the figures into a folder, if there is one."""
+    years = {title: [Month.read(month) for month in year] for title, year in found["years"].items()}
+    told = f"{_told(years, found['full'])}\n{found['took']}\n"
     print(told)
-    if given.write is not None:
-        shown = {title: [asdict(month) for month in year] for title, year in years.items()}
-        (given.write / "year.json").write_text(json.dumps({"full": full, "years": shown}, indent=1) + "\n", "utf-8")
-        (given.write / "year.svg").write_text(plot(years, full, next(iter(years))), encoding="utf-8")
-        _insert(given.write / "year.md", told)
+    if folder is not None:
+        (folder / "year.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+        (folder / "year.svg").write_text(plot(years, found["full"], next(iter(years))), encoding="utf-8")
+        _insert(folder / "year.md", told)
     return 0
 
 

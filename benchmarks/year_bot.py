@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import JsonValue
@@ -96,6 +97,11 @@ class Month:
     counts: Counts = field(default_factory=Counts)
     canary: str = ""
     cpu: float = 0.0
+
+    @classmethod
+    def read(cls, plain: Mapping[str, Any]) -> Month:
+        """A month that was written down."""
+        return cls(**{**plain, "counts": Counts(**plain["counts"])})
 
 
 class Year:
