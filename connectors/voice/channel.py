@@ -117,7 +117,7 @@ class VoiceChannel:
         if offer is None:
             return ()
 
-        async def stream(call: HttpCall[None, realtime.Asked]) -> web.StreamResponse:
+        async def stream(call: HttpCall[None, realtime.RealtimeQuery]) -> web.StreamResponse:
             gateway, parts = open_gateway(self._gateway), self._offer.parts
             return await realtime.serve(call.request, gateway, replace(offer, parts=parts), self.desk, self._limits)
 
@@ -129,7 +129,7 @@ class VoiceChannel:
                 stream,
                 "Talk over a WebSocket shaped as OpenAI's Realtime",
                 {101: "text/plain"},
-                query=realtime.Asked,
+                query=realtime.RealtimeQuery,
                 door="key",
                 admit=offer.admit,
                 errors=(404, 429, 503),

@@ -40,7 +40,7 @@ _FORMATS: dict[str, tuple[int, Callable[[bytes], Samples], Callable[[Samples], b
 }
 
 
-class Asked(BaseModel):
+class RealtimeQuery(BaseModel):
     """The address's query."""
 
     model_config = ConfigDict(extra="ignore")

@@ -58,3 +58,9 @@ async def test_spoilt_frames_harm_nobody(wire: str, caplog: pytest.LogCaptureFix
 @pytest.mark.parametrize("wire", WIRES)
 async def test_many_spoilt_frames_harm_nobody(wire: str, caplog: pytest.LogCaptureFixture) -> None:
     await attacked(wire, 2_000, 2, caplog)
+
+
+async def test_every_wire_is_described() -> None:
+    async with serving(**EVERYTHING) as served, served.http.get("/openapi.json") as answer:
+        paths = (await answer.json())["paths"]
+    assert {"/api/v1/voice", "/v1/audio/transcriptions", "/v1/realtime", "/api/v1/voice/twilio/answer"} <= set(paths)
