@@ -18,7 +18,7 @@ from skills.speakable_tongues import TONGUES
 MOST_PAUSES_S = 10.0
 """All breaks of a text together."""
 _EMPHASIS = re.compile(r"</?emphasis>")
-_WORD = re.compile(r"\w")
+_WORD = re.compile(r"[^\W_]")
 _BEFORE_STOP = re.compile(r"\s+([,.!?;:，。！？；：])")
 _STOPS = re.compile(r"([,.;:])[,.;:]+")
 
@@ -53,10 +53,16 @@ def parts_of(text: str, language: str) -> list[Part]:
             continue
         seconds = min(item, room)
         room -= seconds
-        parts.append(Part(_tidy(" ".join(words)), seconds))
+        parts.append(Part(_sayable(words), seconds))
         words = []
-    parts.append(Part(_tidy(" ".join(words))))
-    return [part for part in parts if part.pause_s or _WORD.search(without_emphasis(part.text))]
+    parts.append(Part(_sayable(words)))
+    return [part for part in parts if part.text or part.pause_s]
+
+
+def _sayable(words: list[str]) -> str:
+    """The words as one text; none if they are only signs."""
+    text = _tidy(" ".join(words))
+    return text if _WORD.search(without_emphasis(text)) else ""
 
 
 def _lowered(items: Iterable[str | Hint], language: str) -> Iterable[str | float]:

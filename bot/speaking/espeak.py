@@ -144,8 +144,9 @@ def _lettered(text: str, voice: str) -> str:
 
 
 def _marked(text: str) -> str:
-    """The text as SSML: nothing in it is markup but the emphasis that we know."""
-    return "<speak>" + _EMPHASIS.sub(_emphasis, escape(text.replace("\0", " "), quote=False)) + "</speak>"
+    """The text as SSML: nothing in it is markup but the emphasis that we know, nor phonemes in double brackets."""
+    plain = escape(text.replace("\0", " ").replace("[", " ").replace("]", " "), quote=False)
+    return "<speak>" + _EMPHASIS.sub(_emphasis, plain) + "</speak>"
 
 
 def _emphasis(match: re.Match[str]) -> str:

@@ -93,7 +93,7 @@ def test_numbers_and_signs_are_said_in_words(language: str, text: str, words: st
         ("Tom &amp; Ann", "Tom and Ann."),
         ("🎉👍🏽", ""),
         ("", ""),
-        ("...", ""),
+        ("... _", ""),
     ],
 )  # fmt: skip
 def test_what_is_for_the_eye_is_left_out(text: str, words: str) -> None:
@@ -126,6 +126,10 @@ def test_hints_are_lowered() -> None:
 )  # fmt: skip
 def test_what_stands_in_a_hint_is_said_as_asked(text: str, words: str) -> None:
     assert speakable(text, "en") == words
+
+
+def test_signs_alone_are_not_said() -> None:
+    assert parts_of('{ <emphasis><break time="1s"/>Yes</emphasis>', "en")[0] == Part("", 1.0)
 
 
 def test_a_text_cannot_be_silent_for_long() -> None:

@@ -74,7 +74,7 @@ async def test_a_cancelled_listener_stops_the_process() -> None:
 async def test_nothing_of_a_text_is_a_command_or_markup(tmp_path: Path) -> None:
     plain = await sound_of((await opened()).speak(Speech("and <break time='3s'/> &amp; --version")))
     assert 0.5 < len(plain) / RATE < 6
-    await sound_of((await opened()).speak(Speech(f"-w {tmp_path}/x.wav")))
+    await sound_of((await opened()).speak(Speech(f"-w {tmp_path}/x.wav <audio src='{tmp_path}'/> [[h@l'oU]]")))
     assert empty(tmp_path)
 
 
