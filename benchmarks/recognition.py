@@ -163,7 +163,7 @@ def faster_engines(path: Path, folder: Path) -> Iterator[tuple[str, Callable[[Fl
     _ctranslate2(path, folder)
     model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=1)
     prompt = [50258, 50259, 50359, 50363]
-    options = {"beam_size": 1, "max_length": 2 * TOKENS + 2 * len(prompt), "suppress_tokens": [50257, 50362]}
+    options = {"beam_size": 1, "max_length": 2 * TOKENS, "suppress_tokens": [50257, 50362]}
 
     def run(sound: Floats) -> int:
         mel = np.pad(model.feature_extractor(sound), ((0, 0), (0, 3000)))[:, :3000]

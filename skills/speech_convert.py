@@ -10,7 +10,6 @@ import base64
 import gzip
 import json
 import os
-import pickle
 import shutil
 import sys
 import urllib.error
@@ -84,10 +83,11 @@ def read(path: Path) -> tuple[SpeechShape, dict[str, Floats]]:
         IntegrityError: the file is damaged, or a weight is no number.
     """
     import torch
+    from torch._weights_only_unpickler import UnpicklingError  # type: ignore[attr-defined]
 
     try:
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         why = str(error).strip().splitlines() or [type(error).__name__]
         raise IntegrityError(str(path), f"is no readable checkpoint, or is cut off: {why[0][:200]}") from error
     if not isinstance(found, Mapping) or not {"dims", "model_state_dict"} <= found.keys():

@@ -13,7 +13,7 @@ from bot.core.errors import InputError, IntegrityError, NotFound
 from bot.core.speech import Utterance
 from skills.digests import sha256_of
 from skills.speech import SpeechOptions, Whisper, open_recogniser
-from skills.speech_files import NAMED, find_model
+from skills.speech_files import NAMED, find_model, opened
 from skills.speech_guard import Bounds, compression
 from skills.speech_mel import LogMel
 from skills.speech_shape import SpeechShape
@@ -37,11 +37,8 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ear(file: Path, state: Path) -> Whisper:
-    options = SpeechOptions(context="full", temperatures=(0.0,), state=state, bounds=BELIEVED, words=False)
-    found = open_recogniser(str(file), options)
-    assert found.files.precision == "int8"
-    assert found.files.divergence is not None
-    return open_recogniser(str(file), replace(options, precision="float32"))
+    options = SpeechOptions("float32", context="full", temperatures=(0.0,), state=state, bounds=BELIEVED, words=False)
+    return open_recogniser(str(file), options)
 
 
 @pytest.fixture
@@ -57,8 +54,8 @@ def peer(ear: Whisper, file: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return whisper.load_model(str(file), device="cpu")
 
 
-@pytest.mark.parametrize("beams", [1, 3])
-@pytest.mark.parametrize("times", [False, True])
+# The small model never learned times: all are as likely, and which of them a search follows is left open.
+@pytest.mark.parametrize(("times", "beams"), [(False, 1), (True, 1), (False, 3)])
 def test_the_text_is_openai_whispers(ear: Whisper, peer: Any, times: bool, beams: int) -> None:
     import torch
     import whisper
@@ -79,7 +76,10 @@ def test_the_text_is_openai_whispers(ear: Whisper, peer: Any, times: bool, beams
 
 
 def test_eight_bits_hear_the_same(ear: Whisper, file: Path, state: Path) -> None:
-    eight = open_recogniser(str(file), replace(ear.options, precision="int8"))
+    eight = open_recogniser(str(file), replace(ear.options, precision="auto"))
+    assert eight.files.precision == "int8"
+    assert eight.files.divergence is not None
+    assert eight.files.divergence < 0.02
     batch = [Utterance(sound(["for", "and", "teapot"], seed=seed)[0]) for seed in range(3)]
     assert [found.text for found in eight.run(batch)] == [found.text for found in ear.run(batch)]
 
@@ -93,6 +93,7 @@ def test_the_log_mel_is_openai_whispers(ear: Whisper) -> None:
         assert mel.run(samples, 48_000) == pytest.approx(log_mel_spectrogram(padded).numpy(), abs=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # openai-whisper leaves its file open
 @pytest.mark.parametrize(("size", "languages"), [(51_864, 99), (51_865, 99), (51_866, 100)])
 def test_the_tokens_are_openai_whispers(size: int, languages: int) -> None:
     import whisper.tokenizer
@@ -117,11 +118,12 @@ def test_the_tokens_are_openai_whispers(size: int, languages: int) -> None:
         assert ours.known("DE-at") == "de"
 
 
-def test_the_path_through_attention_is_openai_whispers() -> None:
-    from whisper.timing import dtw_cpu
+def test_the_path_through_attention_is_openai_whispers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from whisper import timing
 
+    monkeypatch.setattr(timing, "backtrace", timing.backtrace.py_func)  # compiling it would take seconds
     cost = np.random.default_rng(1).normal(size=(6, 40))
-    rows, columns = dtw_cpu.py_func(cost) if hasattr(dtw_cpu, "py_func") else dtw_cpu(cost)
+    rows, columns = timing.dtw_cpu.py_func(cost)
     entered = columns[np.pad(np.diff(rows), (1, 0), constant_values=1).astype(bool)]
     assert path_starts(cost).tolist() == entered.tolist()
 
@@ -132,13 +134,15 @@ def test_compression_is_openai_whispers() -> None:
     assert compression("no no no no, é") == compression_ratio("no no no no, é")
 
 
-def test_a_converted_model_is_used_again_and_made_anew_if_it_was_changed(ear: Whisper, file: Path, state: Path) -> None:
-    before = sorted(path.name for path in state.iterdir())
-    folder = find_model(str(file), "float32", sha256_of(file), state).folder
-    (folder / "decoder.bin").write_bytes(b"damaged")
-    assert find_model(str(file), "float32", "", state).folder == folder
-    assert (folder / "decoder.bin").stat().st_size > 1000
-    assert sorted(path.name for path in state.iterdir()) == before
+def test_a_converted_model_is_used_again_unless_it_was_changed(ear: Whisper, file: Path, state: Path) -> None:
+    found = find_model(str(file), "float32", sha256_of(file), state)
+    assert found == ear.files
+    weights = found.folder / "decoder.bin"
+    kept = weights.read_bytes()
+    weights.write_bytes(kept[:-1] + b"!")
+    assert opened(found.folder) is None
+    weights.write_bytes(kept)
+    assert opened(found.folder) == found
 
 
 def test_a_wrong_digest_is_told(file: Path, state: Path) -> None:
@@ -190,6 +194,7 @@ def test_a_checkpoint_that_is_none_is_told(tmp_path: Path, change: Any, kind: ty
         read(path)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("data", [b"", b"no checkpoint", b"PK\x03\x04" + b"\0" * 100, b"\x80\x04cos\nsystem\n."])
 def test_any_other_file_is_told(tmp_path: Path, data: bytes) -> None:
     from skills.speech_convert import read
