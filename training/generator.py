@@ -8,6 +8,7 @@ a copy of the base, which is measured like any other bundle before anybody speak
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -161,6 +162,8 @@ def load_base(folder: Path) -> tuple[Any, Any]:
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
+    # peft asks a model by a name that transformers will drop; who reads the terminal can do nothing about it.
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
     tokenizer: Any = AutoTokenizer
     try:
         options = {"use_safetensors": True, "local_files_only": True, "dtype": torch.float32}
