@@ -41,9 +41,9 @@ class Recipe:
     """What is trained, and how.
 
     `sentences` are spoken in all, a further thousand every `grow` steps, a share `recorded` of them by flite; `people`
-    is the share of human recordings in a batch. The first `short` steps begin with the shortest utterances, which are
-    soon aligned and cost little (Amodei et al. 2016). Every `measure` steps `dev` held-out utterances tell the error
-    rate.
+    is the share of human recordings in a batch. In the first `easy` steps come the shortest utterances (Amodei et al.
+    2016), hardly spoiled, then ever longer and worse ones: where words are is soon found, at little cost. Every
+    `measure` steps `dev` held-out utterances tell the error rate.
     """
 
     sentences: int = 24_000
@@ -57,7 +57,7 @@ class Recipe:
     hidden_rate: float = 1e-2
     ctc: float = 0.5
     grow: int = 30
-    short: int = 300
+    easy: int = 300
     recorded: float = 0.2
     people: float = 0.06
     keep_every: int = 20
@@ -156,12 +156,13 @@ class Run:
         """What a step trains on."""
         dice = np.random.default_rng((self.recipe.seed, step))
         chosen = self._chosen(dice, step)
-        sounds = [spoiled(clip.samples, dice) for clip in chosen]
+        share = min(1.0, step / max(1, self.recipe.easy))
+        sounds = [spoiled(clip.samples, dice, share) for clip in chosen]
         longest = max(map(len, sounds))
         for _ in range(max(1, self.recipe.batch // 24)):
             sounds.append(nothing(dice, int(longest * dice.uniform(0.3, 1)), TRAINED))
         texts = [clip.text for clip in chosen] + [""] * (len(sounds) - len(chosen))
-        return Batch(hidden(mels(sounds), dice), written(self.model.tokens, texts))
+        return Batch(hidden(mels(sounds), dice, share), written(self.model.tokens, texts))
 
     def _chosen(self, dice: np.random.Generator, step: int) -> list[Clip]:
         """Utterances of like length: a run of those that were drawn, in the order of their lengths."""
@@ -171,7 +172,7 @@ class Run:
         drawn = dice.choice(len(corpus), min(len(corpus), 8 * machines), replace=False)
         ordered = sorted(drawn.tolist(), key=corpus.seconds)
         runs = max(1, len(ordered) // machines)
-        start = machines * int(dice.integers(0, max(1, min(runs, runs * step // max(1, self.recipe.short)))))
+        start = machines * int(dice.integers(0, max(1, min(runs, runs * step // max(1, self.recipe.easy)))))
         rows = ordered[start : start + machines]
         middle = corpus.seconds(rows[len(rows) // 2])
         near = sorted(range(len(self.people)), key=lambda row: abs(self.people.seconds(row) - middle))[: 8 * people]
@@ -229,9 +230,10 @@ def hear(model: Hearing, sounds: Sequence[Sound], size: int = 16) -> list[str]:
     return heard
 
 
-def hidden(mel: Tensor, dice: np.random.Generator) -> Tensor:
-    """Frames with bands and spans put to their mean."""
-    for one in mel:
+def hidden(mel: Tensor, dice: np.random.Generator, share: float = 1.0) -> Tensor:
+    """Frames with bands and spans put to their mean, in so large a share of the utterances."""
+    chosen = dice.random(len(mel)) < share
+    for one in (one for one, taken in zip(mel, chosen, strict=True) if taken):
         mean = float(one.mean())
         for _ in range(2):
             width = int(dice.integers(0, 14))

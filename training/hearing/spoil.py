@@ -56,19 +56,22 @@ def tilted(samples: Sound, dice: Dice) -> Sound:
     return samples - tilt * np.concatenate((samples[:1], samples[:-1]))
 
 
-def spoiled(samples: Sound, dice: Dice) -> Sound:
-    """By chance, any of these, in the order in which they come about between a mouth and a recogniser."""
-    if dice.random() < 0.7:
+def spoiled(samples: Sound, dice: Dice, share: float = 1.0) -> Sound:
+    """By chance, any of these, in the order in which they come about between a mouth and a recogniser.
+
+    `share`, 0 to 1, lowers all chances alike.
+    """
+    if dice.random() < 0.7 * share:
         samples = paced(samples, dice.uniform(0.88, 1.14))
-    if dice.random() < 0.3:
+    if dice.random() < 0.3 * share:
         samples = roomy(samples, dice)
     before, after = dice.uniform(0, 0.4), dice.uniform(0.1, 0.6)
     samples = np.pad(samples, (int(before * RATE), int(after * RATE)))
-    if dice.random() < 0.6:
+    if dice.random() < 0.6 * share:
         samples = noisy(samples, dice, dice.uniform(5, 35))
-    if dice.random() < 0.5:
+    if dice.random() < 0.5 * share:
         samples = tilted(samples, dice)
-    if dice.random() < 0.35:
+    if dice.random() < 0.35 * share:
         samples = telephone(samples)
     loud = float(np.max(np.abs(samples), initial=1e-6))
     return np.asarray(samples * (10 ** dice.uniform(-1.3, -0.02) / loud), np.float32)
