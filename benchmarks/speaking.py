@@ -47,9 +47,9 @@ TEXTS = {
 }
 PARALLEL = 8
 METHOD = """
-60 sentences of a shop in three languages through the speaker that calls use: digits into words, a process of espeak-ng for
-each sentence, 16 kHz. With `chrt` the benchmark runs before all other work of a busy machine. "At once" is eight callers
-whose sentences begin in the same moment, again and again; an interrupted sentence is five times as long.
+60 sentences of a shop in three languages through the speaker that calls use: digits into words, a process of espeak-ng
+for each sentence, 16 kHz. With `chrt` the benchmark runs before all other work of a busy machine. "At once" is eight
+callers whose sentences begin in the same moment, again and again; an interrupted sentence is five times as long.
 """
 
 
