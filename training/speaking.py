@@ -2,7 +2,8 @@
 
 It is fitted as an adapter (`training.generator`), saved as the peft library does, and merged into a copy of the base
 for serving. Whether both are the same model is tried on held-out prompts, and a merged one that writes other texts is
-refused. On held-out replies it is measured beside the generator in use, or beside the base where none is.
+refused, as is one that the gate's demands on wording (`training.gate.voice`) hold back. On held-out replies it is
+measured beside the generator in use, or beside the base where none is.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Speaking:
     ) -> None:
         self.base, self.replies, self._work, self._tone = base, replies, work, tone
         self.options = options or AdapterOptions()
-        self._spoken: dict[Path, Spoken] = {}
+        self._spoken: dict[str, Spoken] = {}
 
     @property
     def seen(self) -> frozenset[str]:
@@ -68,7 +69,8 @@ class Speaking:
     def make(
         self, stage: Path, current: Path | None, runs: Runs | None, progress: Progress = silent
     ) -> tuple[Made | None, str]:
-        """Put a generator into the bundle that is being made: a new one, or that of the current bundle, if it has one.
+        """Put a generator into the bundle that is being made: a new one that harms nothing, or that of the current
+        bundle, if it has one. What it fails holds back itself alone, not what else was learned.
 
         What was fitted (None: nothing), and why or why not in a sentence.
         """
@@ -83,6 +85,9 @@ class Speaking:
         except IntegrityError as error:
             shutil.rmtree(stage / SKILL, ignore_errors=True)
             return None, f"no new generator, {self._keep(stage, current)}: {error}"
+        if failed := [check.sentence for check in self.checks(stage, current) if check.state == "failed"]:
+            shutil.rmtree(stage / SKILL)
+            return None, f"no new generator, {self._keep(stage, current)}: {'; '.join(failed)}"
         return fresh, self.replies.told()
 
     def _fit(self, progress: Progress) -> Callable[[Path], Made]:
@@ -144,9 +149,10 @@ class Speaking:
     def spoken(self, bundle: Path | None) -> Spoken:
         """What the generator of a bundle's folder, or the base, makes of the held-out rows; measured once."""
         folder = self._merged(bundle) or self.base
-        if folder not in self._spoken:
-            self._spoken[folder] = measure(*load_base(folder), style_of(folder, self._tone), self.replies)
-        return self._spoken[folder]
+        weights = Base.of(folder).weights  # a bundle moves when it is sealed
+        if weights not in self._spoken:
+            self._spoken[weights] = measure(*load_base(folder), style_of(folder, self._tone), self.replies)
+        return self._spoken[weights]
 
     def checks(self, bundle: Path, current: Path | None) -> list[Check]:
         """What the gate demands of the generator in a bundle's folder besides its likeness."""

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,15 @@ def test_a_merged_model_that_writes_other_texts_is_refused(
     load_base(base)[0].save_pretrained(tmp_path / SKILL / MERGED)
     with pytest.raises(IntegrityError, match="held-out texts are not what the adapter writes"):
         Speaking(base, team, tmp_path / "work", QUICK).check(tmp_path / SKILL)
+
+
+def test_one_that_words_worse_holds_back_nothing_but_itself(
+    base: Path, team: Replies, bundle: Path, tmp_path: Path
+) -> None:
+    spoiled = Speaking(base, team, tmp_path / "work", replace(QUICK, epochs=1, rate=0.3))
+    made, why = spoiled.make(tmp_path / "stage", bundle, None)
+    assert made is None and why.startswith("no new generator, the generator in use stays: voice: perplexity of")
+    assert (tmp_path / "stage" / SKILL / CARD).read_bytes() == (bundle / SKILL / CARD).read_bytes()
 
 
 def train(folder: Path, speaking: Speaking | None) -> TrainResult:
