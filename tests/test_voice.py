@@ -27,6 +27,7 @@ from bot.voice import Voice, likely_words, manners_of, voice_of
 from tests.connectors.live import bot as program
 from tests.fakes import models
 from tests.fakes_voice import Hum, Phrasebook, parts, silence
+from tests.test_architecture import files
 
 
 @dataclass
@@ -110,3 +111,17 @@ def test_likely_words_are_few_and_told_once() -> None:
     small: Any = SimpleNamespace(loaded=SimpleNamespace(project=SimpleNamespace(nlu=nlu)))
     words = likely_words(small)
     assert len(words) == 500 and len(set(words)) == 500
+
+
+def test_a_bot_without_calls_loads_nothing_of_voice() -> None:
+    ours = (
+        "bot.voice",
+        "bot.serving_voice",
+        "bot.speaking",
+        "connectors.voice",
+        "skills.speech",
+        "skills.voice_activity",
+    )
+    for file in files():
+        if not file.name.startswith((*ours, "training", "skills")):
+            assert not [name for name in file.at_load if name.startswith(ours)], file.name

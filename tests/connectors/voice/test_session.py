@@ -179,3 +179,56 @@ def test_a_flood_is_taken_at_the_pace_of_speech() -> None:
             assert talk.call.buffered < 2**20
 
     virtually(scene())
+
+
+def test_what_was_heard_is_what_was_played() -> None:
+    """Whole sentences, and the whole words of the one that was cut: by the samples that left the loudspeaker."""
+
+    async def scene(wait: float) -> tuple[str, str]:
+        async with calling("split up", "plain thing") as talk:
+            await talk.say("split up", then=wait)
+            await talk.say("plain thing", then=1.0)
+            (first, *_) = [fact for fact in talk.facts(ev.Interrupted) if fact.message == "1.1"]
+            before = talk.wire.cleared[0]
+            played = sum(min(end, before) - start for start, end in talk.wire.playing if start < before)
+            whole = "One.\n\nTwo.\n\nThree."
+            return first.heard, whole[: round(played * 20 + 1e-6)]
+
+    for wait in (0.8, 0.95, 1.2):
+        heard, played = virtually(scene(wait))
+        words = [end for end in ("", "One.", "One.\n\nTwo.", "One.\n\nTwo.\n\nThree.") if played.startswith(end)]
+        assert heard == words[-1], (wait, heard, played)
+
+
+def test_a_turn_that_was_cut_off_is_joined_with_what_follows() -> None:
+    async def scene() -> None:
+        async with calling("plain", "thing", hum=Hum(latency=1.5)) as talk:
+            await talk.say("plain", then=0.8)
+            await talk.say("thing", then=4.0)
+            assert [fact.message.text for fact in talk.facts(ev.Received)] == ["plain", "plain thing"]
+            assert talk.hum.said == ["Hi there.", "Hi there."]
+            assert [fact.heard for fact in talk.facts(ev.Interrupted)] == [""]
+
+    virtually(scene())
+
+
+def test_say_that_again_repeats_the_answer_and_one_moment_is_waited_for() -> None:
+    async def scene() -> None:
+        async with calling("plain thing", "say that again", "one moment") as talk:
+            await talk.say("plain thing", then=2.5)
+            await talk.say("say that again", then=2.5)
+            await talk.say("one moment", then=2.0)
+            assert talk.hum.said == ["Hi there.", "Hi there."]
+            assert len(talk.facts(ev.Received)) == 1
+
+    virtually(scene())
+
+
+def test_a_typed_message_is_answered_aloud() -> None:
+    async def scene() -> None:
+        async with calling() as talk:
+            await talk.call.say("plain thing")
+            await speak(talk.call, silence(2.0))
+            assert talk.hum.said == ["Hi there."]
+
+    virtually(scene())
