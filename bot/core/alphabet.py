@@ -34,7 +34,7 @@ TENS = {
     "ninety": "9",
 }  # fmt: skip
 GERMAN_TENS = {
-    "zwanzig": "2", "dreißig": "3", "vierzig": "4", "fünfzig": "5", "sechzig": "6", "siebzig": "7", "achtzig": "8",
+    "zwanzig": "2", "dreissig": "3", "vierzig": "4", "fünfzig": "5", "sechzig": "6", "siebzig": "7", "achtzig": "8",
     "neunzig": "9",
 }  # fmt: skip
 SIGNS = {

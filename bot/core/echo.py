@@ -20,6 +20,9 @@ FRAMES = 48
 """Frames that are compared: 1.5 s."""
 LAGS = 16
 """Longest delay of an echo, in frames: 0.5 s."""
+UNKNOWN = 0.4
+"""Likeness while the first second and a half is played, when nobody can know yet: little enough to be interrupted, and
+enough to make a transcript of the bot's own words count as an echo."""
 _KEEP = FRAMES + LAGS
 _FEW = 16
 """Frames of speech that have to be there before an echo path is believed in."""
@@ -42,16 +45,18 @@ class Echo(NamedTuple):
     played: tuple[float, ...] = ()
     heard: tuple[float, ...] = ()
     path: Path | None = None
+    loud: int = 0
+    """Frames in which something was played, since the call began."""
 
     def step(self, played: float, heard: float) -> tuple[Echo, float]:
         """Take the levels of one more frame of both; also the likeness of this frame to an echo, 0 to 1.
 
         Give `SILENCE` or less for `played` while nothing is played, so that an echo's tail is known for one.
         """
-        state = Echo(
-            (*self.played, _clipped(played))[-_KEEP:],
-            (*self.heard, _clipped(heard))[-FRAMES:],
-            self.path,
+        state = self._replace(
+            played=(*self.played, _clipped(played))[-_KEEP:],
+            heard=(*self.heard, _clipped(heard))[-FRAMES:],
+            loud=self.loud + (_clipped(played) > SILENCE),
         )
         state = state._replace(path=_path(state.played, state.heard) or self.path)
         return state, _likeness(state)
@@ -93,7 +98,7 @@ def _correlation(one: Sequence[float], other: Sequence[float]) -> float:
 def _likeness(state: Echo) -> float:
     """How well the newest frame is explained by the echo path: 1 below the expected level, 0 from the margin on."""
     if state.path is None:
-        return 0.0
+        return UNKNOWN if state.loud < FRAMES and state.played[-1] > SILENCE else 0.0
     lag, gain = state.path
     near = (_shifted(state.played, 1, max(0, lag + step))[0] for step in (-1, 0, 1))
     loudest = max(near)
@@ -103,13 +108,13 @@ def _likeness(state: Echo) -> float:
     return min(1.0, max(0.0, 1.0 - above / _MARGIN))
 
 
-def likeness(heard: str, spoken: str) -> float:
+def likeness(heard: str, spoken: str, short: bool = False) -> float:
     """The share of the heard words that stand in the spoken text in the same order, 0 to 1; 0 below three words.
 
-    One or two words are no evidence: people answer a question in its own words.
+    One or two words are no evidence, unless `short` says that they are: people answer a question in its own words.
     """
     mine, theirs = plain(spoken).split(), plain(heard).split()
-    if len(theirs) < 3:
+    if len(theirs) < (1 if short else 3):
         return 0.0
     blocks = SequenceMatcher(None, mine, theirs, autojunk=False).get_matching_blocks()
     return sum(block.size for block in blocks) / len(theirs)

@@ -1,11 +1,12 @@
 """What the listener is told and what it decides: the values of `bot.core.listening`.
 
 Positions (`at`, `start`, `end`) are milliseconds of incoming sound since the call began; `sample` counts the samples of
-the reply that is played.
+the reply that is played. Decisions are dataclasses, so that a `Hold` never equals a `Resume` of the same sample.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 
@@ -53,32 +54,37 @@ class Reply(NamedTuple):
 Signal = Frame | Words | Likely | Key | Reply
 
 
-class SpeechBegan(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SpeechBegan:
     """Sound from `at` on belongs to an utterance. `continues`: the turn before was not over, its answer is void."""
 
     at: float
     continues: bool = False
 
 
-class PartialWanted(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PartialWanted:
     """Recognise this sound for the live transcript; answer with `Words`."""
 
     start: float
     end: float
 
 
-class MaybeDone(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MaybeDone:
     """A pause. Recognise this sound; answer with `Words(final=True)` and, if there is a head for it, `Likely`."""
 
     start: float
     end: float
 
 
-class GoesOn(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class GoesOn:
     """The pause was only a pause."""
 
 
-class TurnDone(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TurnDone:
     """The turn is over. `waited` is the silence since the last speech; `forced`: the turn had grown too long."""
 
     start: float
@@ -87,42 +93,49 @@ class TurnDone(NamedTuple):
     forced: bool = False
 
 
-class Dropped(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Dropped:
     """What was begun is no utterance: noise, a nod, our own voice."""
 
     start: float
     end: float
 
 
-class Hold(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Hold:
     """Stop the sound at once and remember the sample: somebody may be interrupting."""
 
     sample: int
 
 
-class Resume(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Resume:
     """Play on from the sample: nobody interrupted."""
 
     sample: int
 
 
-class Interrupt(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Interrupt:
     """The reply is given up; it was heard up to the sample."""
 
     sample: int
 
 
-class SilencePrompt(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SilencePrompt:
     """Nobody has said anything for long: ask whether they are there. `number` counts from 1."""
 
     number: int
 
 
-class GiveUp(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class GiveUp:
     """Nobody has answered the prompts either."""
 
 
-class KeysDone(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class KeysDone:
     """Keys of the telephone, entered until # or until no more came."""
 
     keys: str

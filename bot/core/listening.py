@@ -49,6 +49,10 @@ _ALIKE = 0.8
 """Share of the words that repeat the reply from which they are its echo."""
 _SURELY = 5
 """Words that repeat the reply from which no echo of sound is needed to believe it."""
+_ECHO = 0.3
+"""Mean likeness to an echo from which speech may be one."""
+_NEAR = 50
+"""Characters of the reply, before and after where it stands, whose echo may be heard."""
 Out = tuple[Listening, tuple[Decision, ...]]
 
 
@@ -63,8 +67,7 @@ def step(state: Listening, signal: Signal, limits: Thresholds = DEFAULTS) -> Out
             return state._replace(likely=probability if state.phase == "pausing" else None), ()
         case Key(key):
             return _key(state, key)
-        case Reply():
-            return state._replace(reply=signal), ()
+    return state._replace(reply=signal), ()
 
 
 def _sane(frame: Frame) -> Frame:
@@ -231,10 +234,18 @@ def _meant(state: Listening, overlap: Overlap, limits: Thresholds) -> bool:
 
 
 def _own(state: Listening) -> bool:
-    """Whether the transcript is the reply's own text, come back from the loudspeaker."""
-    if state.words is None or state.reply is None or likeness(state.words.text, state.reply.text) < _ALIKE:
+    """Whether the transcript is the reply's own text, come back from the loudspeaker: several words of it, or a few of
+    those that were just being said where the sound is like an echo too."""
+    if state.words is None or state.reply is None:
         return False
-    return state.echoed >= 0.3 * state.voiced or len(plain(state.words.text).split()) >= _SURELY
+    words, reply = state.words.text, state.reply
+    echo = state.echoed >= _ECHO * state.voiced
+    if likeness(words, reply.text) >= _ALIKE:
+        return echo or len(plain(words).split()) >= _SURELY
+    if state.overlap is None or not echo:
+        return False
+    at = len(reply.text) * state.overlap.sample // max(1, reply.samples)
+    return likeness(words, reply.text[max(0, at - _NEAR) : at + _NEAR], short=True) >= _ALIKE
 
 
 def _idle(state: Listening, frame: Frame, limits: Thresholds) -> Out:

@@ -49,8 +49,8 @@ class Thresholds:
     """Speech this soon after a turn that is not answered yet means that the turn was cut off."""
     hold_ms: float = 64.0
     """Speech over a reply until the sound is held. Longer than a reply: never held before it is given up."""
-    interrupt_ms: float = 500.0
-    """Speech over a reply that counts as an interruption when there is no transcript."""
+    interrupt_ms: float = 700.0
+    """Speech over a reply that is more than a nod: live words interrupt from here on, and so does having none."""
     verdict_ms: float = 700.0
     """Silence after speech over a reply in which the transcript has to come."""
     false_ms: float = 2000.0
