@@ -67,7 +67,7 @@ def main() -> int:
     nobody = list(wordless(200, 1))
     heard = hear(recogniser, nobody)
     found = {
-        "model": recogniser.name,
+        "model": given.model,
         "invented": [text for text in heard if text],
         "slots": slots(recogniser),
         "cpu_seconds": round(time.process_time() - began),
