@@ -87,6 +87,7 @@ def same(checkpoint: str, count: int, state: Path) -> list[str]:
     ours = open_recogniser(checkpoint, replace(EXACT, state=state))
     if ours.files.shape.n_vocab < 51_864:
         whisper.decoding.get_tokenizer = peer_tokens(ours.tokens)  # type: ignore[assignment]
+    room = round(ours.files.shape.seconds * 16_000)
     lines = [
         f"`{Path(checkpoint).name}`, sha256 {ours.files.digest[:16]}",
         "",
@@ -97,9 +98,9 @@ def same(checkpoint: str, count: int, state: Path) -> list[str]:
         ear, equal, words = ours.with_options(replace(ours.options, times=times)), 0, 0
         options = whisper.DecodingOptions(language="en", fp16=False, without_timestamps=not times)
         for n, clip in enumerate(clips):
-            mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(clip), model.dims.n_mels)
-            theirs = whisper.decode(model, mel[:, : 2 * model.dims.n_audio_ctx], options)
-            tokens = _tokens(ear, clip[: 30 * 16_000])
+            mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(clip, room), model.dims.n_mels)
+            theirs = whisper.decode(model, mel, options)
+            tokens = _tokens(ear, clip[:room])
             words += len(theirs.text.split())
             equal += tokens == theirs.tokens
             if tokens != theirs.tokens:
@@ -289,7 +290,8 @@ def main() -> None:
     text = "\n".join([head, "", *lines])
     print(text)
     if chosen.page:
-        chosen.page.write_text(f"{chosen.page.read_text('utf-8').rstrip()}\n\n{text}\n", "utf-8")
+        before = chosen.page.read_text("utf-8") if chosen.page.exists() else "# The recogniser\n"
+        chosen.page.write_text(f"{before.rstrip()}\n\n## {text}\n", "utf-8")
 
 
 if __name__ == "__main__":
