@@ -4,7 +4,7 @@
 
 Sentences and voices are others than those that the end-of-turn head was fitted on. The recogniser is played by the
 truth (the words said so far, some spoiled, 160 ms later), so turn taking is measured alone. Needs espeak-ng and flite.
-About six minutes on one core. `--write` writes docs/benchmarks/endpointing.md.
+Two voices: about four minutes on one core. `--write` writes docs/benchmarks/endpointing.md.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def page(times: int) -> str:
         f"espeak-ng {version}, one thread. The method is told in the docstrings of the modules; limits at the end.",
         "",
         *timed("Ends of turns", first),
-        *timed("Nods, noise and interruptions", lambda: endpointing_overlap.table(activity)),
+        *timed("Nods, noise and interruptions", lambda: endpointing_overlap.table(activity, times)),
         *timed("Text that was heard", heard_exactly),
         (Path(__file__).parent / "data" / "endpointing_notes.md").read_text("utf-8"),
     ]

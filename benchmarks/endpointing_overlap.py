@@ -17,7 +17,6 @@ import numpy as np
 from bot.core.echo import SILENCE, Echo
 from bot.core.hearing import (
     Decision,
-    Frame,
     Hold,
     Interrupt,
     Listening,
@@ -53,7 +52,13 @@ class Case:
     mic: Sound
     onset: float
     length: float
-    echo: bool = False
+    back: Sound | None = None
+    """What the reply is heard as when it comes back from a loudspeaker, sample by sample; None without one."""
+
+    @property
+    def echo(self) -> bool:
+        """Whether the reply comes back."""
+        return self.back is not None
 
 
 @dataclass
@@ -69,19 +74,16 @@ class Result:
     exact: bool = True
 
 
-def table(activity: VoiceActivity) -> list[str]:
-    """The lines of the page."""
+def table(activity: VoiceActivity, times: int = 1) -> list[str]:
+    """The lines of the page, each phrase by so many voices."""
     dice = random.Random(6)
     reply = say(REPLY, Voice("espeak-ng", "en-us+m1", 165, 50))
-    cases = made(reply, dice)
-    ears = [activity.open() for _ in cases]
+    cases = made(reply, dice, times)
     found = []
-    for at in range(0, len(cases), 16):
-        part = list(zip(ears[at : at + 16], (case.mic for case in cases[at : at + 16]), strict=True))
-        for case, frames in zip(cases[at : at + 16], activity.run(part), strict=True):
-            found.append(play(case, [frame.speech for frame in frames], reply, guard=True))
-            if case.echo:
-                found.append(play(case, [frame.speech for frame in frames], reply, guard=False))
+    for case in cases:
+        found.append(play(case, activity, reply, guard=True))
+        if case.echo:
+            found.append(play(case, activity, reply, guard=False))
     lines = [
         "| over a reply | calls | given up | held | held after, p50 / p95 ms | silent till it plays on, p50 / p95 ms |",
         "|" + " --- |" * 6,
@@ -109,24 +111,24 @@ def _middle(values: Sequence[float]) -> str:
     return "{:.0f} / {:.0f}".format(*np.percentile(values, [50, 95])) if values else "none"
 
 
-def made(reply: Sound, dice: random.Random) -> list[Case]:
+def made(reply: Sound, dice: random.Random, times: int) -> list[Case]:
     """All cases."""
     cases = []
     for line in SET.read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
             what, text = line.split(" | ")
             kind, language = what.split()
-            for _ in range(3):
+            for _ in range(times):
                 sound = say(text, voice(language, dice))
                 name = {"nod": "a nod", "stop": "an interruption"}[kind]
                 cases.append(over(name, text, sound, reply, dice))
                 if kind == "stop":
                     cases.append(over("an interruption, over an echo", text, sound, reply, dice, echo=True))
-    for number in range(60):
+    for number in range(20 * times):
         noise = np.random.default_rng(number)
         sound = [coloured(noise, RATE, 1.0), hum(noise, RATE), knocks(noise, RATE), rain(noise, RATE)][number % 4]
         cases.append(over("a noise", "", sound * np.float32(0.5), reply, dice))
-    cases += [over("an echo alone", "", np.zeros(16, np.float32), reply, dice, echo=True) for _ in range(30)]
+    cases += [over("an echo alone", "", np.zeros(16, np.float32), reply, dice, echo=True) for _ in range(10 * times)]
     return cases
 
 
@@ -141,26 +143,31 @@ def over(kind: str, text: str, sound: Sound, reply: Sound, dice: random.Random, 
     at = int(dice.uniform(2.5, 6.0) * RATE)
     noise = np.random.default_rng(dice.randrange(2**31))
     mic = (noise.standard_normal(len(reply) + RATE) * 10 ** (-55 / 20)).astype(np.float32)
+    back = None
     if echo:
-        late = int(dice.uniform(0.05, 0.25) * RATE)
-        back = roomy(reply, noise)[: len(reply)] * np.float32(10 ** (-dice.uniform(12, 26) / 20))
-        mic[late : late + len(back)] += back
+        late = np.zeros(int(dice.uniform(0.05, 0.25) * RATE), np.float32)
+        room = roomy(reply, noise)[: len(reply)] * np.float32(10 ** (-dice.uniform(12, 26) / 20))
+        back = np.concatenate((late, room))
     own = sound * np.float32(0.3 / max(1e-6, float(np.max(np.abs(sound), initial=0.0))))
     mic[at : at + len(own)] += own
-    return Case(kind, text, mic, at * 1000 / RATE, len(sound) * 1000 / RATE, echo)
+    return Case(kind, text, mic, at * 1000 / RATE, len(sound) * 1000 / RATE, back)
 
 
-def play(case: Case, speech: Sequence[float], reply: Sound, guard: bool) -> Result:
-    """One reply with something over it, up to its end or until it is given up."""
+def play(case: Case, activity: VoiceActivity, reply: Sound, guard: bool) -> Result:
+    """One reply with something over it, up to its end or until it is given up. What is held makes no echo."""
     result = Result(case if guard else replace(case, kind=f"{case.kind}, without the guard"))
     state, _ = step(Listening(), Reply(len(reply), False, REPLY))
     echo, at, playing, since, due = Echo(), 0, True, 0.0, list[tuple[float, Signal]]()
-    for number, likely in enumerate(speech):
+    ear, silent = activity.open(), np.zeros(FRAME, np.float32)
+    for number in range(len(case.mic) // FRAME):
         out = reply[at : at + FRAME] if playing else reply[:0]
-        heard = level_of(case.mic[number * FRAME : (number + 1) * FRAME])
-        echo, alike = echo.step(level_of(out) if len(out) else SILENCE, heard)
+        back = case.back[at : at + FRAME] if case.back is not None and playing else silent[:0]
+        mic = case.mic[number * FRAME : (number + 1) * FRAME].copy()
+        mic[: len(back)] += back
+        frame = ear.feed(mic)[0]
+        echo, alike = echo.step(level_of(out) if len(out) else SILENCE, frame.level)
         decided: tuple[Decision, ...]
-        state, decided = step(state, Frame(32.0, likely, heard, alike if guard else 0.0, at if len(out) else -1))
+        state, decided = step(state, frame._replace(echo=alike if guard else 0.0, played=at if len(out) else -1))
         at += len(out)
         for signal in [signal for when, signal in due if when <= state.now]:
             state, more = step(state, signal)
@@ -185,7 +192,7 @@ def play(case: Case, speech: Sequence[float], reply: Sound, guard: bool) -> Resu
 
 def said(case: Case, end: float, at: int, whole: int) -> str:
     """What the recogniser finds: the words said by then; where nobody spoke over an echo, the reply's own."""
-    share = min(1.0, max(0.0, (end - case.onset) / case.length))
-    words = case.text[: round(share * len(case.text))].rsplit(" ", 0 if share == 1 else 1)[0] if case.text else ""
-    own = REPLY[: len(REPLY) * at // whole].split()[-6:] if case.echo and not words else []
-    return words or " ".join(own)
+    words = case.text.split()
+    found = words[: int(len(words) * min(1.0, max(0.0, (end - case.onset) / case.length)) + 1e-6)]
+    own = REPLY[: len(REPLY) * at // whole + 1].split()[-4:-1] if case.echo and not found else []
+    return " ".join(found or own)

@@ -26,6 +26,8 @@ enough to make a transcript of the bot's own words count as an echo."""
 _KEEP = FRAMES + LAGS
 _FEW = 16
 """Frames of speech that have to be there before an echo path is believed in."""
+_EVERY = 8
+"""Frames of the reply after which the path is looked for anew: it changes slowly, and looking costs."""
 _ALIKE = 0.6
 """Correlation from which two envelopes belong together."""
 _MARGIN = 6.0
@@ -58,7 +60,8 @@ class Echo(NamedTuple):
             heard=(*self.heard, _clipped(heard))[-FRAMES:],
             loud=self.loud + (_clipped(played) > SILENCE),
         )
-        state = state._replace(path=_path(state.played, state.heard) or self.path)
+        if state.loud > self.loud and state.loud % _EVERY == 0:
+            state = state._replace(path=_path(state.played, state.heard) or self.path)
         return state, _likeness(state)
 
 

@@ -32,7 +32,6 @@ from bot.core.hearing import (
     Overlap,
     PartialWanted,
     Phase,
-    Reply,
     Resume,
     Signal,
     SilencePrompt,

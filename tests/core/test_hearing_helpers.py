@@ -157,6 +157,7 @@ def test_hums_never_answer() -> None:
         ("we met at größe dot de", "we met at größe dot de"),
         ("order B422 and 48213", "order B422 and 48213"),
         ("triple", "triple"),
+        ("b four two dash", "B42 dash"),
         ("double double you", "double double you"),
         ("a as in zebra", "a as in zebra"),
         ("twenty", "twenty"),

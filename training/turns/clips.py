@@ -34,7 +34,7 @@ _WORDS = {
     "en": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
     "de": ("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"),
 }
-_ACCENTS = {"en": ("en-us", "en", "en-gb-x-rp", "en-gb-x-gbclan"), "de": ("de",)}
+_ACCENTS = {"en": ("en-us", "en-gb", "en-gb-x-rp", "en-gb-x-gbclan"), "de": ("de",)}
 _OTHER_ACCENTS = {"en": ("en-gb-scotland", "en-029", "en-gb-x-gbcwmd"), "de": ("de",)}
 
 
