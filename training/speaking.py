@@ -56,6 +56,7 @@ class Speaking:
         return key_of(
             {
                 "rows": digest_of(self.replies.train),
+                "replayed": {name: list(said) for name, said in self.replies.replayed.items()},
                 "base": asdict(Base.of(self.base)),
                 "options": asdict(self.options),
                 "tone": self._tone,
@@ -113,10 +114,13 @@ class Speaking:
         """
         folder.mkdir(parents=True, exist_ok=True)
         work = self._work / self.key
-        asked = all_asked(style_of(self.base, self._tone), self.replies.train)
+        style = style_of(self.base, self._tone)
+        asked = all_asked(style, self.replies.train)
         if not asked:
             raise InputError(f"none of {len(self.replies.train)} replies can be said in the prompts of {self.base}")
-        fit_adapter(self.base, [one.sample for one in asked], work, self.options, part(progress, 0.0, 0.9))
+        kept = [style.talk([("user", text) for text in said]) for said in self.replies.replayed.values()]
+        learned = [*(one.sample for one in asked), *kept]
+        fit_adapter(self.base, learned, work, self.options, part(progress, 0.0, 0.9))
         shutil.copytree(work / ADAPTER, folder / ADAPTER)
         merge(self.base, folder / ADAPTER, folder / MERGED)
         taught = sorted(row.id for row in self.replies.train)

@@ -46,7 +46,7 @@ WRITTEN, CORRECTED, LIKED, NONE = "written by a colleague", "corrected reply", "
 """The rules of rows: where a reply comes from. `NONE` rows have no reply."""
 _LOOKED_AT = 8
 _TALK = 6
-_TALKS = 100
+_TALKS, _REPLAYED = 100, 400
 _ABSTAIN = 0.2
 _CONTENT = 2
 """Words with a meaning, and values, that a reply must have to be more than politeness."""
@@ -56,12 +56,14 @@ _CONTENT = 2
 class Replies:
     """Rows on their sides. `counts` tells what became of the replies that were found; `since` is when the newest weeks
     begin, that only measure (None: the log is too short). `talks` are what customers said in some conversations: no
-    reply is in them, so they tell how much of its language a model forgets."""
+    reply is in them, so they tell how much of its language a model forgets. `replayed` are those of others,
+    by conversation: learned beside the replies, they keep it."""
 
     rows: tuple[Row, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     since: float | None = None
     talks: tuple[tuple[str, ...], ...] = ()
+    replayed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def train(self) -> tuple[Row, ...]:
@@ -82,8 +84,8 @@ class Replies:
 
     @property
     def seen(self) -> frozenset[str]:
-        """The conversations that the rows are of."""
-        return frozenset(row.conversation for row in self.rows)
+        """The conversations that taught or measured."""
+        return frozenset(row.conversation for row in self.rows) | self.replayed.keys()
 
     def described(self) -> DataSet:
         """For the manifest."""
@@ -129,13 +131,16 @@ def replies(
     since = newest(places)
     settled = sides(places, split, since)
     done = (row.model_copy(update={"side": one.side, "why": one.why}) for row, one in zip(rows, settled, strict=True))
-    return Replies(tuple(done), dict(counts), since, _talks(history))
+    talks = _talks(history)
+    measuring, teaching = talks[:_TALKS], talks[_TALKS : _TALKS + _REPLAYED]
+    return Replies(tuple(done), dict(counts), since, tuple(said for _, said in measuring), dict(teaching))
 
 
-def _talks(history: Iterable[ev.Recorded]) -> tuple[tuple[str, ...], ...]:
+def _talks(history: Iterable[ev.Recorded]) -> list[tuple[str, tuple[str, ...]]]:
+    """What customers said, by conversation, in an order of its own."""
     talks = {name: tuple(nfc(turn.text) for turn in talk if turn.said) for name, talk in _talk_of(history)}
     chosen = sorted((name for name, said in talks.items() if said), key=lambda name: fraction(name, "talk"))
-    return tuple(tuple(natural(text).text for text in talks[name]) for name in chosen[:_TALKS])
+    return [(name, tuple(natural(text).text for text in talks[name])) for name in chosen]
 
 
 def _talk_of(history: Iterable[ev.Recorded]) -> Iterable[tuple[str, list[LoggedTurn]]]:

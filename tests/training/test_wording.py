@@ -92,8 +92,16 @@ def test_the_newest_weeks_measure_and_what_taught_does_not(quarter: list[Recorde
     again = replies(quarter, WordSearch(), SplitOptions(), taught={newest[0].id})
     assert newest[0].id in {row.id for row in again.train}
     assert first.described().rows == len(first.train)
-    assert {row.conversation for row in first.rows} == first.seen
+    assert {row.conversation for row in first.rows} == first.seen and not first.replayed
     _passages_are_taken_away_from_some(first)
+
+
+def test_what_customers_say_elsewhere_keeps_their_language_and_counts_as_seen(tmp_path: Path) -> None:
+    talks = (talk(n, ("user", f"hello number {n}")) for n in range(130))
+    result = found(tmp_path, *talks)
+    assert len(result.talks) == 100 and len(result.replayed) == 30
+    assert not {said for said in result.talks} & set(result.replayed.values())
+    assert result.seen == result.replayed.keys()
 
 
 def _passages_are_taken_away_from_some(found: Replies) -> None:
