@@ -106,9 +106,10 @@ def _words(text: str | None, language: str, expects: int) -> list[float]:
     last, pair, code = said[-1].replace("’", "'"), " ".join(said[-2:]), language.split("-")[0]
     have, clause, count = _trailing(text or "", expects), said[0] in CLAUSE, len(said)
     whole = last in WHOLE
+    opened = last in _of(OPEN, code) and not have and not (whole and count == 1)
     return [
         float(code in ("", *OPEN)),
-        float(last in _of(OPEN, code) and not have and not (whole and count == 1)),
+        float(opened),
         float(last in _of(HALF_OPEN, code) and not have),
         float(last in FILLERS),
         float(whole),
@@ -117,7 +118,7 @@ def _words(text: str | None, language: str, expects: int) -> list[float]:
         float(said[0] in ASKING and count > 1),
         float(clause),
         float(clause and count < 8),
-        min(count - min(have, count), 6) / 6 if have < expects or not expects else 1.0,
+        _length(count, have, expects) if not (opened or last in FILLERS) else 0.0,
         float(count == 1),
         float(count == 2),
         float(have > 0),
@@ -129,6 +130,11 @@ def _words(text: str | None, language: str, expects: int) -> list[float]:
         float(aside(plain(text or ""), language) == "wait"),
         float(expects > 0 and not have),
     ]
+
+
+def _length(count: int, have: int, expects: int) -> float:
+    """How much was said, 0 to 1: what was asked for is enough; else the words beside a number."""
+    return 1.0 if have >= expects > 0 else min(count - min(have, count), 6) / 6
 
 
 def _of(words: Mapping[str, frozenset[str]], code: str) -> frozenset[str]:
