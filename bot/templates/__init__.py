@@ -9,7 +9,7 @@ from bot.core.errors import InputError
 
 _HERE = Path(__file__).parent
 _EXAMPLES = _HERE.parent.parent / "examples"
-_LEFT_OUT = shutil.ignore_patterns(".bot", "__pycache__", "*.pyc", "make_logs.py")
+_LEFT_OUT = shutil.ignore_patterns(".bot", "__pycache__", "*.pyc", "make_logs.py", "audio")
 
 
 def create(directory: Path, template: str) -> tuple[Path, ...]:
