@@ -2,7 +2,9 @@
 
 Three tasks are made from replies of an agent: choose it, or its bare content, among passages for the question asked and
 word it; word it from its bare content alone; and abstain when no passage holds it. Answers of question files make the
-first and the last. Everything is drawn by a hash of the row, so the same files give the same corpus.
+first and the last; some are cut to their beginning, and some begin with words of ours, as people's do. As when a bot
+serves, the passage that answers comes first more often than not. Everything is drawn by a hash of the row, so the same
+files give the same corpus.
 """
 
 from __future__ import annotations
@@ -30,6 +32,17 @@ WINDOW = 8
 """Turns of a dialogue in one sample; each window counts its values anew."""
 _DISTRACTORS = 3
 _ABSTAIN = 0.15
+_FIRST = 0.7
+"""How often the passage that answers is the first."""
+_OPENED, _BEGUN = 0.3, 0.4
+"""How often an answer begins with words of ours, and how often only its beginning is said."""
+_OPENERS = (
+    "Of course!", "Certainly.", "Sure!", "Happy to help.", "Good question!", "Thanks for asking.", "Gladly!",
+    "No problem.", "Sorry about that.", "Sorry to hear that!", "I see.", "Right.", "Hello!", "Hi there!", "Let me see.",
+    "Thank you for your patience.", "That is easy.", "Here is how it works.", "Here you go.", "All right.",
+    "Absolutely!", "I understand.", "Good to know you are interested.", "Yes, I can help with that.", "Thanks for getting in touch.",
+    "My apologies.", "No worries at all.", "With pleasure.", "Just a moment.", "So,", "Well,", "In short:",
+)  # fmt: skip
 _LONGEST = 700
 """Characters of a passage or of an answer; longer ones are cut at a sentence."""
 _FILLER = re.compile(
@@ -86,7 +99,7 @@ def answers(data: Path, split: str) -> Iterator[Sample]:
     passages = [passage for _, passage, _ in pairs]
     for question, passage, answer in pairs:
         draw = random.Random(crc32(question.encode()))
-        yield _chosen((("user", question),), passage, answer, passages, draw)
+        yield _chosen((("user", question),), passage, _as_people_say(answer, draw), passages, draw)
 
 
 def _task(before: Sequence[tuple[str, str]], reply: str, replies: Sequence[str], draw: random.Random) -> Sample:
@@ -104,8 +117,16 @@ def _chosen(
     around = [_cut(other) for other in draw.choices(others, k=draw.randint(1, _DISTRACTORS)) if other != passage]
     if draw.random() < _ABSTAIN and around:
         return _sample(Task(before, passages=around), "")
-    around.insert(draw.randint(0, len(around)), _cut(passage))
+    around.insert(0 if draw.random() < _FIRST else draw.randint(0, len(around)), _cut(passage))
     return _sample(Task(before, passages=around), _cut(answer))
+
+
+def _as_people_say(answer: str, draw: random.Random) -> str:
+    """An answer whole or only its first sentences, and with an opening or none."""
+    if draw.random() < _BEGUN:
+        said = [sentence.strip() for _, sentence in _sentences(answer)]
+        answer = " ".join(said[: draw.randint(1, 2)])
+    return f"{draw.choice(_OPENERS)} {answer}" if draw.random() < _OPENED else answer
 
 
 def _sample(task: Task, reply: str) -> Sample:

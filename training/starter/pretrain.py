@@ -38,8 +38,8 @@ class Recipe:
     layers: int = 6
     length: int = 512
     batch: int = 8
-    tokens: int = 2_600_000
-    tasks: float = 0.1
+    tokens: int = 9_000_000
+    tasks: float = 0.2
     talk: float = 0.1
     rate: float = 1e-3
     seed: int = 0
