@@ -41,7 +41,8 @@ _OPENERS = (
     "No problem.", "Sorry about that.", "Sorry to hear that!", "I see.", "Right.", "Hello!", "Hi there!", "Let me see.",
     "Thank you for your patience.", "That is easy.", "Here is how it works.", "Here you go.", "All right.",
     "Absolutely!", "I understand.", "Good to know you are interested.", "Yes, I can help with that.",
-    "Thanks for getting in touch.", "My apologies.", "No worries at all.", "With pleasure.", "Just a moment.", "So,", "Well,", "In short:",
+    "Thanks for getting in touch.", "My apologies.", "No worries at all.", "With pleasure.", "Just a moment.",
+    "So,", "Well,", "In short:",
 )  # fmt: skip
 _LONGEST = 700
 """Characters of a passage or of an answer; longer ones are cut at a sentence."""
