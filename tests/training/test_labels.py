@@ -112,6 +112,12 @@ def test_a_rule_that_turns_bad_switches_itself_off() -> None:
     assert "wrong in" in book.standing(rule("r")).why
 
 
+def test_a_bad_batch_of_labels_does_not_silence_people() -> None:
+    people = rule("r", 0.97, human=True)
+    book = RuleBook().judge([vote("r", n, "b") for n in range(200)], [truth(n, "a") for n in range(200)])
+    assert book.standing(people).on and not book.standing(rule("r", 0.97)).on
+
+
 def test_judging_again_changes_nothing_and_a_new_answer_replaces_the_old() -> None:
     votes, audited = [vote("r", n, "a") for n in range(60)], [truth(n, "a") for n in range(60)]
     book = RuleBook().judge(votes, audited)
