@@ -11,9 +11,7 @@ environment are not used. The key appears in no message and no log.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import math
-import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -25,10 +23,12 @@ from yarl import URL
 
 from bot.core.errors import DeadlineExceeded, SettingsError, SkillError
 from bot.core.protocols import Piece, Prompt
+from skills.remote_address import checked_address, checked_key
 from skills.remote_prompt import ABSTAIN, canary, messages
 from skills.remote_text import Held, Leaked
 
 NAME = "generator"
+_KEY = "generator.api_key"
 LINE_BYTES = 65_536
 """The longest line of a stream; one token's line has some 300 bytes."""
 BODY_BYTES = 1_048_576
@@ -125,7 +125,7 @@ class RemoteGenerator:
         base = _address(settings)
         headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
         if settings.api_key is not None:
-            headers["Authorization"] = f"Bearer {_key(settings.api_key)}"
+            headers["Authorization"] = f"Bearer {checked_key(settings.api_key, _KEY)}"
         session = aiohttp.ClientSession(
             headers=headers,
             auto_decompress=False,
@@ -261,37 +261,11 @@ def _address(settings: RemoteSettings) -> URL:
     """The base address, checked.
 
     Raises:
-        SettingsError: it cannot be used, or the key would travel in the open.
+        SettingsError: it is missing, or cannot be used.
     """
     if not settings.base_url or not settings.model:
         raise SettingsError("a generator behind a server needs `generator.base_url` and `generator.model`")
-    try:
-        base = URL(settings.base_url.rstrip("/"))
-    except ValueError:
-        base = URL()
-    if base.scheme not in ("http", "https") or not base.host or base.query_string or base.fragment:
-        raise SettingsError("`generator.base_url`: expected an address such as http://127.0.0.1:8000/v1, with no query")
-    if base.user or base.password:
-        raise SettingsError("`generator.base_url` holds a name or password; put a key into `generator.api_key`")
-    if settings.api_key is not None and base.scheme == "http" and not _nearby(base.host):
-        raise SettingsError(f"`generator.api_key` would travel in the open to {base.host}; use https, or send no key")
-    return base
-
-
-def _nearby(host: str) -> bool:
-    """Whether a name or address is of this machine or its own network."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".lan"))
-    return address.is_loopback or address.is_private
-
-
-def _key(secret: SecretStr) -> str:
-    key = secret.get_secret_value().strip()
-    if not re.fullmatch(r"[\x21-\x7e]+", key):
-        raise SettingsError("`generator.api_key` must hold visible ASCII characters only")
-    return key
+    return checked_address(settings.base_url, "generator.base_url", settings.api_key, _KEY)
 
 
 async def _expect(response: aiohttp.ClientResponse, media: str) -> None:

@@ -7,24 +7,24 @@ used. It is not asked twice: the next speaker of the chain is quicker than a sec
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import AsyncGenerator
 
 import aiohttp
 from pydantic import JsonValue
 from yarl import URL
 
-from bot.core.errors import SettingsError, SkillError
+from bot.core.errors import SkillError
 from bot.core.speech import RATE, Speech
 from bot.sections import SpeakerSettings
 from bot.sound import Resampler, Samples, from_pcm16
 from bot.speaking.pace import NAME, paced
+from skills.remote_address import checked_address, checked_key
 from skills.speakable import without_emphasis
 
 SENT_RATE = 24_000
 """Samples a second of the form `pcm`, as OpenAI defines it: 16 bits, little endian, mono."""
 _VOICE = "alloy"
+_KEY = "voice.speaker.api_key"
 _BUFFER = 65_536
 _SLOWEST, _FASTEST = 0.25, 4.0
 
@@ -42,10 +42,10 @@ class OpenAISpeaker:
         Raises:
             SettingsError: the address or the key cannot be used; says what to change.
         """
-        base = _address(settings)
+        base = checked_address(settings.url or "", "voice.speaker.url", settings.api_key, _KEY)
         headers = {"Accept-Encoding": "identity"}
         if settings.api_key is not None:
-            headers["Authorization"] = f"Bearer {_key(settings.api_key.get_secret_value())}"
+            headers["Authorization"] = f"Bearer {checked_key(settings.api_key, _KEY)}"
         session = aiohttp.ClientSession(
             headers=headers,
             auto_decompress=False,
@@ -115,38 +115,3 @@ def _expect(response: aiohttp.ClientResponse) -> None:
 
 def _error(what: str) -> SkillError:
     return SkillError(NAME, f"the server {what}")
-
-
-def _address(settings: SpeakerSettings) -> URL:
-    """The base address, checked.
-
-    Raises:
-        SettingsError: it cannot be used, or the key would travel in the open.
-    """
-    try:
-        base = URL((settings.url or "").rstrip("/"))
-    except ValueError:
-        base = URL()
-    if base.scheme not in ("http", "https") or not base.host or base.query_string or base.fragment:
-        raise SettingsError("`voice.speaker.url`: expected an address such as http://127.0.0.1:8000/v1, with no query")
-    if base.user or base.password:
-        raise SettingsError("`voice.speaker.url` holds a name or password; put a key into `voice.speaker.api_key`")
-    if settings.api_key is not None and base.scheme == "http" and not _nearby(base.host):
-        raise SettingsError(f"`voice.speaker.api_key` would travel in the open to {base.host}; use https, or no key")
-    return base
-
-
-def _nearby(host: str) -> bool:
-    """Whether a name or address is of this machine or its own network."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".lan"))
-    return address.is_loopback or address.is_private
-
-
-def _key(secret: str) -> str:
-    key = secret.strip()
-    if not re.fullmatch(r"[\x21-\x7e]+", key):
-        raise SettingsError("`voice.speaker.api_key` must hold visible ASCII characters only")
-    return key
