@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 
 from bot.core.errors import InputError, IntegrityError, NotFound
@@ -161,9 +162,10 @@ class Speaking:
     def checks(self, bundle: Path, current: Path | None) -> list[Check]:
         """What the gate demands of the generator in a bundle's folder besides its likeness."""
         name = "the one in use" if self._merged(current) is not None else "the base"
-        known = self.spoken(None).talk if self._merged(current) is None else self._talk_of_base()
+        known = self.spoken(None).talk if self._merged(current) is None else self._talk_of_base
         return checks(self.spoken(bundle), self.spoken(current), known, name)
 
+    @cached_property
     def _talk_of_base(self) -> float:
         return talk_loss(*load_base(self.base), style_of(self.base, self._tone), self.replies)
 

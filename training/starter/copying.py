@@ -60,8 +60,9 @@ def begin_copying(model: Any, seed: int) -> None:
             _clear(last, head, size)
             rows = matched + head * size
             part = slice(head % 2 * len(matched), (head % 2 + 1) * len(matched))
-            _match(last, rows, read[:, part] * _SAME, before[:, part] * _SAME)
-            if head >= heads // 2:
+            if head < heads // 2:
+                _match(last, rows, read[:, part] * _SAME, before[:, part] * _SAME)
+            else:
                 _match(last, rows[::2], read[:, part][:, ::2] * _SAME, before[:, part][:, ::2] * _SAME)
                 _match(last, rows[1::2], before[:, part][:, 1::2] * _BEFORE, second[:, part][:, 1::2] * _BEFORE)
             brought = (read, other)[head % 2]
