@@ -16,26 +16,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 from skills.decoder_shape import DecoderShape
+from skills.graph_parts import MICROSOFT, Floats, GraphParts
 
 if TYPE_CHECKING:
     import onnx
 
-Floats = npt.NDArray[np.float32]
-_MICROSOFT = "com.microsoft"
 _LIMIT = 64
 GRAPH, TENSORS = "decoder.onnx", "decoder.bin"
 """The files of a graph's folder."""
 GRAPH_VERSION = 1
 """Part of the name that a converted model is kept under: raise it when the graph changes."""
-_PAGE = 4096
-_SMALL = 256
-"""Bytes of a tensor up to which it stands in the graph itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +91,14 @@ def write_decoder(
     return path
 
 
-class _Builder:
+class _Builder(GraphParts):
     """Collects nodes and weights; method names say what a node does."""
 
     def __init__(
         self, weights: Mapping[str, Floats], shape: DecoderShape, ranges: Mapping[str, Range], stream: BinaryIO
     ) -> None:
-        import onnx  # takes 0.3 s, and most starts find the graph in the cache
-
-        self._onnx, self._weights, self._shape, self._ranges, self._stream = onnx, weights, shape, ranges, stream
-        self._nodes: list[onnx.NodeProto] = []
-        self._tensors: list[onnx.TensorProto] = []
+        super().__init__(stream, TENSORS)
+        self._weights, self._shape, self._ranges = weights, shape, ranges
 
     def model(self, taps: Sequence[str]) -> onnx.ModelProto:
         helper, shape, every = self._onnx.helper, self._shape, "logits.in" in taps
@@ -126,31 +118,28 @@ class _Builder:
         ]
         names = ["logits", *(f"{name}.out" for name in pasts), *taps]
         outputs = [helper.make_tensor_value_info(name, kinds.FLOAT, None) for name in names]
-        graph = helper.make_graph(self._nodes, "decoder", inputs, outputs, self._tensors)
-        opsets = [helper.make_opsetid("", 21), helper.make_opsetid(_MICROSOFT, 1)]
-        made: onnx.ModelProto = helper.make_model(graph, opset_imports=opsets, ir_version=10)
-        return made
+        return self.made("decoder", inputs, outputs)
 
     def _last(self, state: str) -> str:
         bounds = {"first": -1, "end": np.iinfo(np.int64).max, "axis": 1}
-        names = [self._tensor(f"last.{name}", np.array([value], np.int64)) for name, value in bounds.items()]
-        return self._node("Slice", [state, *names], "last")
+        names = [self.tensor(f"last.{name}", np.array([value], np.int64)) for name, value in bounds.items()]
+        return self.node("Slice", [state, *names], "last")
 
     def _rotary(self) -> None:
         shape = self._shape
         angles = np.outer(np.arange(shape.length), shape.rates)
-        self._keep("cos", shape.amplitude * np.cos(angles))
-        self._keep("sin", shape.amplitude * np.sin(angles))
+        self.keep("cos", shape.amplitude * np.cos(angles))
+        self.keep("sin", shape.amplitude * np.sin(angles))
 
     def _embedded(self) -> str:
         table = self._weights["model.embed_tokens.weight"]
-        kept = self._tensor("model.embed_tokens.weight", table.astype(np.float16 if self._ranges else np.float32))
-        state = self._node("Gather", [kept, "ids"], "embedded")
+        kept = self.tensor("model.embed_tokens.weight", table.astype(np.float16 if self._ranges else np.float32))
+        state = self.node("Gather", [kept, "ids"], "embedded")
         if self._ranges:
-            state = self._node("Cast", [state], "embedded.wide", to=self._onnx.TensorProto.FLOAT)
+            state = self.node("Cast", [state], "embedded.wide", to=self._onnx.TensorProto.FLOAT)
         if not self._shape.gemma:
             return state
-        return self._node("Mul", [state, self._keep("width", np.array(np.sqrt(self._shape.width)))], "scaled")
+        return self.node("Mul", [state, self.keep("width", np.array(np.sqrt(self._shape.width)))], "scaled")
 
     def _layer(self, n: int, state: str) -> str:
         prefix, shape = f"model.layers.{n}.", self._shape
@@ -160,79 +149,56 @@ class _Builder:
                 "GroupQueryAttention",
                 [self._linear(f"qkv{n}.in", f"qkv{n}"), "", "", f"key{n}", f"value{n}", "ends", "total", "cos", "sin"],
                 [f"attended{n}.in", f"key{n}.out", f"value{n}.out"],
-                domain=_MICROSOFT,
+                domain=MICROSOFT,
                 num_heads=shape.heads,
                 kv_num_heads=shape.kv_heads,
                 do_rotary=1,
                 local_window_size=shape.windows[n],
             )
         )
-        state = self._node("Add", [state, self._linear(f"attended{n}.in", f"attended{n}")], f"middle{n}")
+        state = self.node("Add", [state, self._linear(f"attended{n}.in", f"attended{n}")], f"middle{n}")
         self._norm(state, f"{prefix}post_attention_layernorm", f"wide{n}.in")
-        return self._node("Add", [state, self._linear(self._gated(n), f"narrow{n}")], f"state{n}")
+        return self.node("Add", [state, self._linear(self._gated(n), f"narrow{n}")], f"state{n}")
 
     def _gated(self, n: int) -> str:
         wide = self._linear(f"wide{n}.in", f"wide{n}")
         gate, other = f"gate{n}", f"other{n}"
         self._nodes.append(self._onnx.helper.make_node("Split", [wide], [gate, other], axis=-1, num_outputs=2))
         if self._shape.gemma:
-            active = self._node("Gelu", [gate], f"active{n}", approximate="tanh")
+            active = self.node("Gelu", [gate], f"active{n}", approximate="tanh")
         else:  # x * sigmoid(x)
-            active = self._node("QuickGelu", [gate], f"active{n}", domain=_MICROSOFT, alpha=1.0)
-        return self._node("Mul", [active, other], f"narrow{n}.in")
+            active = self.node("QuickGelu", [gate], f"active{n}", domain=MICROSOFT, alpha=1.0)
+        return self.node("Mul", [active, other], f"narrow{n}.in")
 
     def _norm(self, value: str, name: str, result: str) -> str:
         weight = self._weights[f"{name}.weight"] + (1.0 if self._shape.gemma else 0.0)
         found = self._ranges.get(result.removesuffix(".in"))
         if found is not None and found.balance is not None:
             weight = weight / found.balance
-        kept = self._keep(f"{name}.weight", weight)
-        return self._node("SimplifiedLayerNormalization", [value, kept], result, epsilon=self._shape.epsilon, axis=-1)
+        kept = self.keep(f"{name}.weight", weight)
+        return self.node("SimplifiedLayerNormalization", [value, kept], result, epsilon=self._shape.epsilon, axis=-1)
 
     def _linear(self, value: str, label: str) -> str:
         weights, bias = matrix(self._weights, label, tied=self._shape.tied)
         found = self._ranges.get(label)
-        kept = "" if bias is None else self._keep(f"{label}.bias", bias)
+        kept = "" if bias is None else self.keep(f"{label}.bias", bias)
         if found is not None:
             return self._linear8(value, label, weights, found, kept)
-        inputs = [value, self._keep(f"{label}.matrix", weights)]
+        inputs = [value, self.keep(f"{label}.matrix", weights)]
         if not kept:
-            return self._node("MatMul", inputs, label)
-        return self._node("Add", [self._node("MatMul", inputs, f"{label}.unbiased"), kept], label)
+            return self.node("MatMul", inputs, label)
+        return self.node("Add", [self.node("MatMul", inputs, f"{label}.unbiased"), kept], label)
 
     def _linear8(self, value: str, label: str, weights: Floats, found: Range, bias: str) -> str:
         if found.balance is not None:
             weights = weights * found.balance[:, None]
         scale = np.maximum(np.abs(weights).max(axis=0) / _LIMIT, 1e-12)
         rounded = np.clip(np.rint(weights / scale), -_LIMIT, _LIMIT).astype(np.int8)
-        step, zero = self._keep(f"{label}.step", np.array(found.scale)), self._keep8(f"{label}.zero", found.zero)
-        data = self._node("QuantizeLinear", [value, step, zero], f"{label}.bytes")
-        kept, scales = self._tensor(f"{label}.matrix", rounded), self._keep(f"{label}.scale", scale)
+        step, zero = self.keep(f"{label}.step", np.array(found.scale)), self._keep8(f"{label}.zero", found.zero)
+        data = self.node("QuantizeLinear", [value, step, zero], f"{label}.bytes")
+        kept, scales = self.tensor(f"{label}.matrix", rounded), self.keep(f"{label}.scale", scale)
         extra = ["", bias] if bias else []
-        return self._node("MatMulIntegerToFloat", [data, kept, step, scales, zero, *extra], label, domain=_MICROSOFT)
-
-    def _keep(self, name: str, value: npt.ArrayLike) -> str:
-        return self._tensor(name, np.asarray(value, np.float32))
+        return self.node("MatMulIntegerToFloat", [data, kept, step, scales, zero, *extra], label, domain=MICROSOFT)
 
     def _keep8(self, name: str, value: int) -> str:
-        return self._tensor(name, np.array(value, np.uint8))
-
-    def _tensor(self, name: str, value: npt.NDArray[Any]) -> str:
-        """Large ones go to the file of weights, each at the beginning of a page."""
-        helper = self._onnx.helper
-        if value.nbytes <= _SMALL:
-            self._tensors.append(self._onnx.numpy_helper.from_array(value, name))
-            return name
-        self._stream.seek(-self._stream.tell() % _PAGE, 1)
-        place = {"location": TENSORS, "offset": self._stream.tell(), "length": value.nbytes}
-        self._stream.write(np.ascontiguousarray(value).data)
-        made = self._onnx.TensorProto(name=name, dims=value.shape, data_location=self._onnx.TensorProto.EXTERNAL)
-        made.data_type = helper.np_dtype_to_tensor_dtype(value.dtype)
-        for key, item in place.items():
-            made.external_data.add(key=key, value=str(item))
-        self._tensors.append(made)
-        return name
-
-    def _node(self, kind: str, inputs: list[str], result: str, **attributes: Any) -> str:
-        self._nodes.append(self._onnx.helper.make_node(kind, inputs, [result], **attributes))
-        return result
+        return self.tensor(name, np.array(value, np.uint8))

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from skills.speech_graph_file import Floats, GraphFile
+from skills.graph_parts import Floats
+from skills.speech_graph_file import GraphFile
 from skills.speech_shape import SpeechShape
 
 GRAPH_VERSION = 1

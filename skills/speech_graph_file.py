@@ -10,48 +10,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from skills.graph_parts import MICROSOFT, Floats, GraphParts
+
 if TYPE_CHECKING:
     import onnx
 
-Floats = npt.NDArray[np.float32]
 Form = Literal["float32", "rows", "blocks"]
-_MICROSOFT = "com.microsoft"
 _LIMIT = 64
 _BLOCK = 32
-_PAGE = 4096
-_SMALL = 256
-"""Bytes of a tensor up to which it stands in the graph itself."""
 
 
-class GraphFile:
+class GraphFile(GraphParts):
     """Collects nodes and weights; method names say what a node does. Values are known by their names."""
 
     def __init__(self, folder: Path, name: str, weights: Mapping[str, Floats], form: Form) -> None:
-        import onnx  # takes 0.3 s, and most starts find the graph in the cache
-
         folder.mkdir(parents=True, exist_ok=True)
-        self._onnx, self._folder, self._name = onnx, folder, name
+        super().__init__((folder / f"{name}.bin").open("wb"), f"{name}.bin")
+        self._folder, self._name = folder, name
         self.weights, self.form = weights, form
-        self._nodes: list[onnx.NodeProto] = []
-        self._tensors: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
         self._bytes: dict[str, tuple[str, str]] = {}
-        self._stream: BinaryIO = (folder / f"{name}.bin").open("wb")
 
     def write(self, outputs: list[str]) -> Path:
         """Close the files; the graph's path."""
         helper, kinds = self._onnx.helper, self._onnx.TensorProto
         self._stream.close()
         values = [helper.make_tensor_value_info(name, kinds.FLOAT, None) for name in outputs]
-        graph = helper.make_graph(self._nodes, self._name, self._inputs, values, self._tensors)
-        opsets = [helper.make_opsetid("", 21), helper.make_opsetid(_MICROSOFT, 1)]
         path = self._folder / f"{self._name}.onnx"
-        path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString())
+        path.write_bytes(self.made(self._name, self._inputs, values).SerializeToString())
         return path
 
     def input(self, name: str, kind: str, size: list[str | int]) -> str:
@@ -60,11 +51,6 @@ class GraphFile:
         self._inputs.append(self._onnx.helper.make_tensor_value_info(name, code, size))
         return name
 
-    def node(self, kind: str, inputs: list[str], result: str, **attributes: Any) -> str:
-        """One operation with one result."""
-        self._nodes.append(self._onnx.helper.make_node(kind, inputs, [result], **attributes))
-        return result
-
     def split(self, kind: str, inputs: list[str], results: list[str], **attributes: Any) -> list[str]:
         """One operation with several results."""
         self._nodes.append(self._onnx.helper.make_node(kind, inputs, results, **attributes))
@@ -72,30 +58,11 @@ class GraphFile:
 
     def fused(self, kind: str, inputs: list[str], result: str, **attributes: Any) -> str:
         """An operation of onnxruntime's own."""
-        return self.node(kind, inputs, result, domain=_MICROSOFT, **attributes)
+        return self.node(kind, inputs, result, domain=MICROSOFT, **attributes)
 
     def whole(self, name: str, *values: int) -> str:
         """Constant integers."""
         return self.tensor(name, np.array(values, np.int64))
-
-    def keep(self, name: str, value: npt.ArrayLike) -> str:
-        """Constant numbers."""
-        return self.tensor(name, np.asarray(value, np.float32))
-
-    def tensor(self, name: str, value: npt.NDArray[Any]) -> str:
-        """A constant; large ones go to the file of weights, each at the beginning of a page."""
-        if value.nbytes <= _SMALL:
-            self._tensors.append(self._onnx.numpy_helper.from_array(value, name))
-            return name
-        self._stream.seek(-self._stream.tell() % _PAGE, 1)
-        place = {"location": f"{self._name}.bin", "offset": self._stream.tell(), "length": value.nbytes}
-        self._stream.write(np.ascontiguousarray(value).data)
-        made = self._onnx.TensorProto(name=name, dims=value.shape, data_location=self._onnx.TensorProto.EXTERNAL)
-        made.data_type = self._onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
-        for key, item in place.items():
-            made.external_data.add(key=key, value=str(item))
-        self._tensors.append(made)
-        return name
 
     def norm(self, value: str, name: str, result: str) -> str:
         """A layer norm with the checkpoint's weights."""
